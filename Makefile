@@ -1,0 +1,46 @@
+# Every target sets itself up in .venv: a machine needs only Python, pip and make.
+# Another interpreter: make test PYTHON=python3.13 (.venv is made anew when it changes).
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint bench bench-long clean interpreter
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/whiteline demo
+
+test: lint
+	$(RUN) -m pytest -n auto
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	PYTHONPATH= $(VENV)/bin/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(RUN) tests/benchmarks/run.py
+
+bench-long: $(VENV)/.installed-dev
+	$(RUN) tests/benchmarks/run.py --long
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info
+
+# .venv/.interpreter names the Python that .venv was made with; it changes only when that one does.
+interpreter:
+	@wanted="$$($(PYTHON) -c 'import sys; print(sys.version.split()[0], sys.base_prefix)')" || exit 1; \
+	if [ "$$(cat $(VENV)/.interpreter 2>/dev/null)" != "$$wanted" ]; then \
+	    rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && echo "$$wanted" > $(VENV)/.interpreter; \
+	fi
+
+$(VENV)/.interpreter: interpreter ;
+
+$(VENV)/.installed: $(VENV)/.interpreter pyproject.toml constraints.txt
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.interpreter pyproject.toml constraints.txt
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
