@@ -13,9 +13,12 @@ demo: $(VENV)/.installed
 test: lint
 	$(RUN) -m pytest -n auto
 
+# The links tell mypy where the packages lie; they are made anew, as not every copy of a tree keeps links.
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	@for one in analysis devices plans sim; do ln -sfn ../../$$one .typing/whiteline/$$one; done
+	@ln -sfn ../../profile/beamline .typing/whiteline/beamline
 	$(VENV)/bin/mypy
 	PYTHONPATH= $(VENV)/bin/lint-imports
 
