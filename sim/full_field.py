@@ -176,13 +176,20 @@ class FullFieldMicroscope:
         region = region or Region(0, 0, *self.camera.sensor)
         return self.camera.frame(self.expected(readings, exposure_s, frame), exposure_s, frame, region, executor)
 
+    def dark_frame(
+        self, exposure_s: float, frame: int, region: Region | None = None, executor: Executor | None = None
+    ) -> NDArray[np.uint16]:
+        """Take a frame without light, whatever the axes read; parameters as in `frame`."""
+        region = region or Region(0, 0, *self.camera.sensor)
+        return self.camera.frame(_no_photons, exposure_s, frame, region, executor)
+
     def expected(self, readings: Readings, exposure_s: float, frame: int) -> Expected:
         """Return the photons on each pixel of the sensor during a frame, without noise, as a function of its parts."""
         optics = self.optics(readings, frame)
         area_um2 = (1e-3 * optics.pixel_nm) ** 2
         photons = self.flux(readings, optics.energy) * area_um2 * self.zone_plate.efficiency * exposure_s
         if not photons:
-            return lambda rows, columns: np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+            return _no_photons
         layers = self.sample.layers(self.sample.attenuations(optics.energy), readings.rotation_deg)
         beam_x, beam_y = readings.condenser_um
         beam_y += self.beam.monochromator.walk_um(readings.crystal_gap, readings.bragg)
@@ -248,3 +255,7 @@ class FullFieldMicroscope:
         # a Gaussian of this σ holds 2πσ² times the flux in its middle
         photons_per_s = self.flux(readings, energy) * 2 * np.pi * self.illuminated_um**2
         return self.monitors.count(photons_per_s, energy, dwell_s, frame, gains, foil)
+
+
+def _no_photons(rows: slice, columns: slice) -> NDArray[np.float32]:
+    return np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)

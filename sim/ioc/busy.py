@@ -1,0 +1,121 @@
+"""An undulator gap that moves on command and says that it is busy."""
+
+import asyncio
+from dataclasses import dataclass
+
+from caproto import SkipWrite
+from caproto.server import PVGroup, PvpropertyDouble, PvpropertyEnumRO, PvpropertyInteger, pvproperty
+
+from whiteline.sim.ioc.clock import Clock, pass_time
+
+EVERY_S = 0.1
+"""Wall time between two readbacks of a gap that moves [s]."""
+
+
+@dataclass(frozen=True)
+class GapSettings:
+    """An undulator gap.
+
+    Parameters
+    ----------
+    name : str
+        Its path in the description.
+    prefix : str
+        Of its process variables.
+    low, high : float
+        Limits [mm].
+    velocity : float
+        [mm/s]
+    latency_s : float
+        How long it is busy before it moves [s].
+    precision : int
+        Digits that are shown.
+    start : float
+        Where it stands at the start [mm].
+    """
+
+    name: str
+    prefix: str
+    low: float
+    high: float
+    velocity: float
+    latency_s: float
+    precision: int
+    start: float
+
+
+class Gap(PVGroup):
+    """Process variables of an undulator gap: set it, start it, and wait until it is not busy.
+
+    Parameters
+    ----------
+    settings : GapSettings
+        The gap.
+    clock : Clock
+        For the time it takes.
+    """
+
+    setpoint = pvproperty(name=":set", value=0.0, units="mm")
+    readback = pvproperty(name=":readback", value=0.0, units="mm", read_only=True)
+    start = pvproperty(name=":start", value=0, doc="1 starts a move to the set point; a put completes with the move")
+    stop = pvproperty(name=":stop", value=0, doc="1 stops it")
+    busy = pvproperty(name=":busy", value="Done", dtype=PvpropertyEnumRO, enum_strings=("Done", "Busy"), record="bo")
+
+    def __init__(self, settings: GapSettings, clock: Clock) -> None:
+        super().__init__(prefix=settings.prefix)
+        self.settings = settings
+        self._clock = clock
+        self._gap = settings.start
+        self._stopped = asyncio.Event()
+        self._moving = asyncio.Lock()
+        for channel in (self.setpoint, self.readback):
+            channel._data.update(value=settings.start, precision=settings.precision)
+
+    @property
+    def gap(self) -> float:
+        """Where it stands [mm]."""
+        return self._gap
+
+    @setpoint.putter
+    async def setpoint(self, instance: PvpropertyDouble, value: float) -> float:
+        """Refuse what lies outside the limits."""
+        low, high = self.settings.low, self.settings.high
+        if not low <= value <= high:
+            raise ValueError(f"{instance.pvname} = {value:g} mm must lie within {low:g} to {high:g} mm")
+        return value
+
+    @start.putter
+    async def start(self, instance: PvpropertyInteger, value: int) -> None:
+        """Move; a start while it moves is ignored, as the drive ignores it."""
+        if value and not self._moving.locked():
+            async with self._moving:
+                await self._move(self.setpoint.value)
+        raise SkipWrite
+
+    @stop.putter
+    async def stop(self, instance: PvpropertyInteger, value: int) -> None:
+        """Stop where it is."""
+        if value:
+            self._stopped.set()
+        raise SkipWrite
+
+    async def _move(self, target: float) -> None:
+        settings = self.settings
+        self._stopped.clear()
+        await self.busy.write("Busy")
+        begin, distance = self._gap, target - self._gap
+        duration = abs(distance) / settings.velocity
+        await pass_time(self._clock, settings.latency_s)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        while not self._stopped.is_set():
+            gone = (loop.time() - started) * self._clock.speed
+            if gone >= duration:
+                self._gap = target
+                break
+            self._gap = begin + distance * gone / duration
+            await self.readback.write(self._gap)
+            await asyncio.sleep(min(EVERY_S, (duration - gone) / self._clock.speed))
+        self._clock.moved(settings.name, settings.latency_s + abs(self._gap - begin) / settings.velocity)
+        await self.readback.write(self._gap)
+        await self.busy.write("Done")

@@ -1,0 +1,79 @@
+"""The detectors of the beamline: the one that writes files, the counters, and what else looks at the sample."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whiteline.sim.ioc.amplifier import Amplifier
+from whiteline.sim.ioc.area_detector import Driver
+from whiteline.sim.ioc.beamline_settings import BeamlineSettings
+from whiteline.sim.ioc.clock import Clock, Passing
+from whiteline.sim.ioc.frames import CameraSource
+from whiteline.sim.ioc.hdf5_plugin import HDF5Plugin
+from whiteline.sim.ioc.measuring import Measuring
+from whiteline.sim.ioc.scaler import Scaler
+from whiteline.sim.ioc.spectra import FluorescenceSource
+from whiteline.sim.ioc.spectrometer import Spectrometer
+
+CAMERA_DRIVER, FLUORESCENCE_DRIVER, PLUGIN = "cam1:", "det1:", "HDF1:"
+"""What follows a detector's prefix: its driver, and its file plugin."""
+
+
+class Detectors:
+    """Driver and file plugin of the camera or the fluorescence detector, scaler, and optical spectrometer.
+
+    Parameters
+    ----------
+    settings : BeamlineSettings
+        What there is.
+    measuring : Measuring
+        What they see.
+    amplifiers : list of Amplifier
+        Of the ion chambers.
+    clock : Clock
+        Of the beamline. The camera advances it, or where there is none the scaler.
+    """
+
+    def __init__(
+        self, settings: BeamlineSettings, measuring: Measuring, amplifiers: list[Amplifier], clock: Clock
+    ) -> None:
+        self._settings, self._measuring, self._amplifiers = settings, measuring, amplifiers
+        passing = Passing(clock)
+        self._elements: Mapping[str, Any] = {}
+        if settings.camera is not None:
+            prefix = settings.camera.prefix
+            self.driver = Driver(f"{prefix}{CAMERA_DRIVER}", CameraSource(settings.camera, measuring), clock)
+            counting: Clock = passing
+        elif settings.fluorescence is not None:
+            prefix = settings.fluorescence.prefix
+            source = FluorescenceSource(settings.fluorescence, measuring, passing)
+            self.driver = Driver(f"{prefix}{FLUORESCENCE_DRIVER}", source, passing)
+            self._elements = source.pvdb
+            counting = clock
+        else:
+            raise ValueError("a beamline needs a camera or a fluorescence detector")
+        self.plugin = HDF5Plugin(f"{prefix}{PLUGIN}", self.driver)
+        self.scaler = Scaler(settings.scaler, counting, partial(self._count, counting))
+        self.spectrometer = settings.spectrometer and Spectrometer(
+            settings.spectrometer, passing, partial(self._spectrum, passing)
+        )
+
+    @property
+    def pvdb(self) -> Mapping[str, Any]:
+        """Process variables by name."""
+        found = {**self.driver.pvdb, **self.plugin.pvdb, **self._elements, **self.scaler.pvdb}
+        if self.spectrometer:
+            found |= {**self.spectrometer.pvdb, **self.spectrometer.arrays.pvdb}
+        return found
+
+    async def _count(self, clock: Clock, dwell_s: float, number: int) -> Mapping[int, int]:
+        counts = await self._measuring.monitors(clock, dwell_s, number)
+        for amplifier, value in zip(self._amplifiers, counts, strict=True):
+            await amplifier.show(value >= 0.999 * self._settings.largest_count_rate * dwell_s)
+        return dict(zip(self._settings.chambers, counts, strict=True))
+
+    async def _spectrum(self, clock: Clock, dwell_s: float, number: int) -> NDArray[np.uint16]:
+        return (await self._measuring.point(clock, dwell_s, number)).light
