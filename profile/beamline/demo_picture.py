@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from whiteline.beamline.simulated_stack import Stack
+from whiteline.beamline.simulation.demonstration import Stack
 from whiteline.sim.species import Species
 
 BLANK_SHARE = 0.08

@@ -1,6 +1,7 @@
 """Build the simulated beamline from its description: the one place where numbers become parts."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from whiteline.analysis.laws.bragg import energy_resolution
@@ -121,6 +122,37 @@ def nanoprobe(beamline: Beamline, *, seed: int | None = None, species: Iterable[
     )
 
 
+def ring(beamline: Beamline) -> Ring:
+    """Return the storage ring of a simulated beamline."""
+    decay = _needed(beamline.simulation, "[simulation]").ring
+    return Ring(beamline.ring.current_mA, decay.lifetime_h, decay.top_up_s)
+
+
+def believed_monochromator(beamline: Beamline) -> Monochromator:
+    """Return the monochromator as the description has it: without the errors that are hidden from the devices."""
+    mono, wander = beamline.monochromator, _needed(beamline.simulation, "[simulation]").wander
+    return Monochromator(
+        spacing=mono.spacing,
+        offset_deg=mono.offset_deg,
+        intrinsic=wander.intrinsic_resolution,
+        divergence_urad=wander.divergence_urad,
+        drift_urad_per_h=wander.drift_urad_per_h,
+        jitter_urad=wander.jitter_urad,
+        beam_offset=mono.beam_offset_mm,
+    )
+
+
+def true_monochromator(beamline: Beamline) -> Monochromator:
+    """Return the monochromator of a simulated beamline, with its hidden errors."""
+    hidden, believed = _needed(beamline.simulation, "[simulation]").hidden, believed_monochromator(beamline)
+    return replace(
+        believed,
+        spacing=believed.spacing * (1 + 1e-6 * hidden.spacing_ppm),
+        offset_deg=believed.offset_deg + hidden.bragg_offset_deg,
+        best_pitch_urad=hidden.fine_pitch_urad,
+    )
+
+
 def near_edge(table: SpeciesTable, resolution: float) -> NearEdge:
     """Return the spectrum of a species: its model broadened by a resolution [eV], or its file as it was measured.
 
@@ -156,27 +188,18 @@ def _needed(part: Part | None, name: str) -> Part:
 
 
 def _beam(beamline: Beamline, simulation: Simulation, seed: int) -> Beam:
-    mono, wander, hidden, field = beamline.monochromator, simulation.wander, simulation.hidden, beamline.undulator.field
+    field = beamline.undulator.field
     return Beam(
-        ring=Ring(beamline.ring.current_mA, simulation.ring.lifetime_h, simulation.ring.top_up_s),
+        ring=ring(beamline),
         undulator=Undulator(
             ring_energy=beamline.ring.energy_GeV,
             period=beamline.undulator.period_mm,
             periods=beamline.undulator.periods,
             field=(field.a_T, field.b, field.c),
             smallest_gap=beamline.undulator.gap.low,
-            gap_error=hidden.undulator_gap_mm,
+            gap_error=simulation.hidden.undulator_gap_mm,
         ),
-        monochromator=Monochromator(
-            spacing=mono.spacing * (1 + 1e-6 * hidden.spacing_ppm),
-            offset_deg=mono.offset_deg + hidden.bragg_offset_deg,
-            intrinsic=wander.intrinsic_resolution,
-            divergence_urad=wander.divergence_urad,
-            drift_urad_per_h=wander.drift_urad_per_h,
-            jitter_urad=wander.jitter_urad,
-            beam_offset=mono.beam_offset_mm,
-            best_pitch_urad=hidden.fine_pitch_urad,
-        ),
+        monochromator=true_monochromator(beamline),
         filters={
             one.name: Filter(one.name, one.formula, one.density, one.thickness_um) for one in beamline.filters.foils
         },

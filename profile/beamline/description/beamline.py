@@ -100,6 +100,15 @@ class Beamline(Table):
         return self
 
     @model_validator(mode="after")
+    def _start(self) -> Self:
+        if self.simulation is not None and not self.energy.low <= self.simulation.energy <= self.energy.high:
+            raise ValueError(
+                f"[simulation] energy = {self.simulation.energy:g} eV must lie within [energy], "
+                f"{self.energy.low:g} to {self.energy.high:g} eV"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _roles(self) -> Self:
         for role, path in self.roles.items():
             self.axis(path, f"[roles] {role}")

@@ -164,9 +164,10 @@ class Particles(Table):
 
 
 class Simulation(Table):
-    """The truth of a simulated beamline."""
+    """The truth of a simulated beamline; its axes stand at `energy` at the start."""
 
     seed: Annotated[int, Field(ge=0)]
+    energy: Energy
     ring: RingDecay
     hidden: Hidden = Hidden()
     wander: Wander

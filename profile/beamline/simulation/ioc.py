@@ -1,0 +1,57 @@
+"""The process of one IOC: `python -m whiteline.beamline.simulation.ioc NAME PORT REPEATER FOLDER FLOOR OPTIONS`."""
+
+import logging
+import os
+import select
+import sys
+import threading
+from pathlib import Path
+
+from whiteline.beamline.simulation.options import Options
+
+
+def main(name: str, port: str, repeater_port: str, folder: str, shared: str, options: str) -> None:
+    """Run an IOC until it is told to end, or the process that started it has ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # a put that is refused is the client's to know; caproto would print a traceback of it
+    logging.getLogger("caproto").setLevel(logging.CRITICAL)
+
+    from whiteline.beamline.simulation.settings import beamline_settings, machine_settings, microscope
+    from whiteline.sim.ioc.channel_access import serve
+    from whiteline.sim.ioc.clock import FramesClock, WallClock
+    from whiteline.sim.ioc.floor import Floor
+
+    chosen = Options.from_json(options)
+    description = chosen.description()
+    floor = Floor(Path(shared))
+    clock = WallClock(chosen.speed, floor) if chosen.clock == "wall" else FramesClock(chosen.speed, floor)
+    if name == "machine":
+        from whiteline.sim.ioc.machine import Machine
+        from whiteline.sim.ioc.repeater import repeater
+
+        machine = Machine(machine_settings(description), clock, floor)
+        serve(machine.pvdb, int(port), [*machine.tasks, repeater(int(repeater_port))])
+    else:
+        from whiteline.sim.ioc.beamline import Beamline
+
+        truth = Path(folder) / f"truth-{port}.h5"
+        beamline = Beamline(beamline_settings(description, truth), lambda: microscope(description), clock, floor)
+        serve(beamline.pvdb, int(port), beamline.tasks)
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent is gone, however it ended: then standard input closes.
+
+    A process that the parent has forked may still hold the other end of that pipe, so the parent's number is looked at
+    as well.
+    """
+    parent = os.getppid()
+    while os.getppid() == parent:
+        readable, _, _ = select.select([0], [], [], 1.0)
+        if readable and not os.read(0, 1024):
+            break
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
