@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/whiteline demo
 
 test: lint
-	$(RUN) -m pytest -n auto
+	$(RUN) -m pytest -n auto --dist loadfile
 
 # The links tell mypy where the packages lie; they are made anew, as not every copy of a tree keeps links.
 lint: $(VENV)/.installed-dev

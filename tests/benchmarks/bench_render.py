@@ -15,7 +15,7 @@ import numpy as np
 
 from whiteline.beamline import twin
 from whiteline.beamline.description import load
-from whiteline.beamline.simulated_stack import readings_in_focus
+from whiteline.beamline.in_focus import readings_in_focus
 from whiteline.sim.camera import Region
 from whiteline.sim.full_field import FullFieldMicroscope
 from whiteline.sim.sample import particles

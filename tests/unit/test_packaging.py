@@ -19,6 +19,7 @@ names = sorted(
     for package in ("whiteline.analysis", "whiteline.devices", "whiteline.plans", "whiteline.sim", "whiteline.beamline")
     for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + ".")
 )
+names.remove("whiteline.beamline.simulation.pytest_plugin")  # pytest imports it, and brings itself along
 for name in names:
     importlib.import_module(name)
 import whiteline.beamline.description as description

@@ -9,7 +9,7 @@ import pytest
 from whiteline.beamline import twin
 from whiteline.beamline.description import Beamline, DescriptionError, load
 from whiteline.beamline.description.simulation import SpeciesTable
-from whiteline.beamline.simulated_stack import readings_in_focus
+from whiteline.beamline.in_focus import readings_in_focus
 from whiteline.sim.species import EdgeModel, modelled
 
 

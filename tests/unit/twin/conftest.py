@@ -6,7 +6,7 @@ import pytest
 
 from whiteline.beamline import twin
 from whiteline.beamline.description import Beamline, load
-from whiteline.beamline.simulated_stack import readings_in_focus
+from whiteline.beamline.in_focus import readings_in_focus
 from whiteline.sim import nanoprobe
 from whiteline.sim.full_field import FullFieldMicroscope, Readings
 

@@ -24,7 +24,7 @@ IN_ANOTHER_PROCESS = """
 import hashlib, sys
 from whiteline.beamline import twin
 from whiteline.beamline.description import load
-from whiteline.beamline.simulated_stack import readings_in_focus
+from whiteline.beamline.in_focus import readings_in_focus
 from whiteline.sim.camera import Region
 beamline = load("txm")
 microscope = twin.full_field(beamline, seed=int(sys.argv[1]))
