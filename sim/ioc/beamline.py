@@ -76,10 +76,10 @@ class Beamline:
             settings.interferometer, settings.errors, self.instrument.stage_um, clock
         )
         self.bias = settings.bias and Bias(settings.bias)
-        self.truth = TruthRecords("SIM:truth:", self.measuring, settings.believed, settings.truth)
+        self.truth = TruthRecords(f"{settings.prefix}truth:", self.measuring, settings.believed, settings.truth)
         motors = {one.settings.pv: one for one in self.motors.values()}
         faulty = Faulty(motors, self.motors[BRAGG], self.instrument, self.detectors.driver, self.detectors.plugin)
-        self.faults = Faults("SIM:fault:", faulty)
+        self.faults = Faults(f"{settings.prefix}fault:", faulty)
 
     @property
     def pvdb(self) -> Mapping[str, ChannelData]:

@@ -47,6 +47,8 @@ class BeamlineSettings:
         Where counters saturate [1/s].
     interferometer, camera, fluorescence, spectrometer, bias
         Their settings; None for those that this beamline has not. One of camera and fluorescence is there.
+    prefix : str
+        Of the process variables of truth and faults.
     truth : Path
         File for the truth.
     """
@@ -72,4 +74,5 @@ class BeamlineSettings:
     fluorescence: FluorescenceSettings | None
     spectrometer: SpectrometerSettings | None
     bias: BiasSettings | None
+    prefix: str
     truth: Path

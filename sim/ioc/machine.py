@@ -33,6 +33,8 @@ class MachineSettings:
         Of its process variables.
     ring_GeV : float
         Energy of the electrons [GeV].
+    prefix : str
+        Of the process variables of the faults, before "machine:".
     photon, fast : ShutterSettings
         The shutter of the front end, and the fast one before the sample.
     """
@@ -40,6 +42,7 @@ class MachineSettings:
     ring: Ring
     ring_prefix: str
     ring_GeV: float
+    prefix: str
     photon: ShutterSettings
     fast: ShutterSettings
 
@@ -137,7 +140,7 @@ class Machine:
             Shutter(one, clock, partial(floor.set_shutter, one.name)) for one in (settings.photon, settings.fast)
         )
         self.watch = Watch(prefix=settings.fast.prefix)
-        self.faults = Faults(self, "SIM:machine:fault:")
+        self.faults = Faults(self, f"{settings.prefix}machine:fault:")
 
     @property
     def pvdb(self) -> Mapping[str, ChannelData]:

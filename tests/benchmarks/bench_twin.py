@@ -50,12 +50,20 @@ def measure(*, long: bool) -> dict[str, float]:
         found["sim_ready_s"] = float(np.median(starts[1:]))
         found["sim_ready_s_import_caproto"] = imported_s("caproto.asyncio.server")
         with simulated(options, ports=ports) as twin:
+            wait_until_built()
             found |= channel_access()
             found |= camera(512, 200) | camera(2048, 40)
             found["sim_rss_mb"] = sum(resident_mb(process.pid) for process in twin.processes.values())
         found["camera_fps_512_h5py_alone"] = appended_per_s(Path(folder), 512, 200)
         found["camera_fps_2048_h5py_alone"] = appended_per_s(Path(folder), 2048, 40)
     return found
+
+
+def wait_until_built() -> None:
+    """Return when the twin has loaded its cross sections, which it does when it already answers."""
+    truth = channel("SIM:truth:time")
+    while not truth.get(use_monitor=False):
+        time.sleep(0.1)
 
 
 def imported_s(module: str) -> float:

@@ -1,7 +1,7 @@
 """A client of the simulated beamline, by pyepics, for tests and for processes that they start."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import h5py
@@ -10,19 +10,18 @@ from whiteline.beamline.simulation import Simulated
 
 
 class Channels:
-    """Process variables as a client sees them, by pyepics."""
+    """Process variables as a client sees them, by pyepics; their names begin with a tag that is left out here."""
 
-    def __init__(self) -> None:
+    def __init__(self, tag: str = "") -> None:
         import epics
 
+        self._tag = tag
         self._epics = epics
         self._made: dict[str, Any] = {}
 
     def __call__(self, name: str) -> Any:
         """Return a connected channel."""
-        if name not in self._made:
-            self._made[name] = self._epics.PV(name, auto_monitor=True)
-        channel = self._made[name]
+        channel = self._channel(name)
         assert channel.wait_for_connection(timeout=90), f"{name} is not there"
         return channel
 
@@ -30,9 +29,19 @@ class Channels:
         """Put several values at once, and wait for all completions."""
         done = {name: threading.Event() for name in values}
         for name, value in values.items():
-            self(name).put(value, wait=False, callback=lambda name=name, **_: done[name].set())
+            self(name).put(value, wait=False, callback=lambda done=done[name], **_: done.set())
         for name, completed in done.items():
             assert completed.wait(timeout), f"{name} = {values[name]} did not complete"
+
+    def _channel(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._epics.PV(self._tag + name, auto_monitor=True)
+        return self._made[name]
+
+    def connect(self, names: Iterable[str]) -> None:
+        """Connect many channels at once."""
+        for channel in [self._channel(name) for name in names]:
+            assert channel.wait_for_connection(timeout=90), f"{channel.pvname} is not there"
 
     def get(self, name: str, **how: Any) -> Any:
         """Return a fresh value, not one that a monitor brought."""

@@ -53,6 +53,12 @@ os._exit(0)
 """
 
 
+@pytest.fixture(scope="module")
+def tag() -> str:
+    """No tag: this module serves names of its own."""
+    return ""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _ioc(serve) -> None:
     serve(IOC, f"{CAM}Acquire")

@@ -12,7 +12,7 @@ FAULT = "SIM:fault:"
 
 @pytest.fixture(scope="module")
 def twin(simulate) -> Simulated:  # type: ignore[no-untyped-def]
-    return simulate(beamline="txm", speed=20.0)
+    return simulate("txm", speed=20.0)
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,11 @@ def _no_fault_is_left(twin: Simulated, ca) -> Iterator[None]:  # type: ignore[no
         ca.put(f"{FAULT}{name}", value)
 
 
-def motor(pv: str):  # type: ignore[no-untyped-def]
+@pytest.fixture
+def motor(twin: Simulated, tag: str, keep):  # type: ignore[no-untyped-def]
     from ophyd import EpicsMotor
 
-    made = EpicsMotor(pv, name="motor")
-    made.wait_for_connection(timeout=90)
-    return made
+    return lambda pv: keep(EpicsMotor(f"{tag}{pv}", name="motor"))
 
 
 def true_energy(ca) -> float:  # type: ignore[no-untyped-def]
@@ -47,11 +46,11 @@ def true_energy(ca) -> float:  # type: ignore[no-untyped-def]
     return float(ca.get("SIM:truth:energy"))
 
 
-def test_lost_dmov_leaves_a_stock_motor_waiting_at_its_target(ca) -> None:  # type: ignore[no-untyped-def]
+def test_lost_dmov_leaves_a_stock_motor_waiting_at_its_target(ca, motor, tag: str) -> None:  # type: ignore[no-untyped-def]
     from ophyd.utils import WaitTimeoutError
 
     axis = motor("TXM:condenser:x")
-    ca.put(f"{FAULT}lost_done", "TXM:condenser:x")
+    ca.put(f"{FAULT}lost_done", f"{tag}TXM:condenser:x")
     status = axis.set(5.0, wait=False)
     ca.wait("TXM:condenser:x.RBV", lambda value: abs(value - 5.0) < 1e-6)
     # it is there, and does not say so
@@ -64,12 +63,12 @@ def test_lost_dmov_leaves_a_stock_motor_waiting_at_its_target(ca) -> None:  # ty
     assert axis.position == pytest.approx(5.0)
 
 
-def test_a_stalled_axis_stands_short_of_its_target_until_it_is_stopped(ca) -> None:  # type: ignore[no-untyped-def]
+def test_a_stalled_axis_stands_short_of_its_target_until_it_is_stopped(ca, tag: str) -> None:  # type: ignore[no-untyped-def]
     pv = "TXM:detector:z"
     start = ca.get(f"{pv}.RBV")
     ca.start(pv, start + 100.0)  # a second of wall time
     ca.wait(f"{pv}.RBV", lambda value: value > start + 2)
-    ca.put(f"{FAULT}stalled_axis", pv)
+    ca.put(f"{FAULT}stalled_axis", f"{tag}{pv}")
     ca.wait(f"{pv}.MSTA", lambda value: int(value) & 0x40)
     stands = ca.get(f"{pv}.RBV")
     assert start < stands < start + 100
@@ -86,7 +85,7 @@ def test_a_stalled_axis_stands_short_of_its_target_until_it_is_stopped(ca) -> No
     assert ca.get(f"{pv}.RBV") == pytest.approx(start)
 
 
-def test_a_slipped_bragg_axis_is_done_and_beside_its_target(ca) -> None:  # type: ignore[no-untyped-def]
+def test_a_slipped_bragg_axis_is_done_and_beside_its_target(ca, motor) -> None:  # type: ignore[no-untyped-def]
     """And the photon energy is that of where it stands, not of where it was sent."""
     axis = motor("MONO:bragg")
     energy = true_energy(ca)

@@ -113,6 +113,12 @@ class Record:
 
 
 @pytest.fixture(scope="module")
+def tag() -> str:
+    """No tag: this module serves names of its own."""
+    return ""
+
+
+@pytest.fixture(scope="module")
 def ioc(serve):
     return serve(Path(__file__).with_name("motors_ioc.py"), "T:slow0")
 

@@ -1,25 +1,20 @@
 """The records of the simulated TXM, by stock classes of ophyd and by plain channels, against what physics says."""
 
 import math
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from whiteline.analysis import tables
-from whiteline.beamline import description
 from whiteline.beamline.simulation import Simulated
 from whiteline.beamline.simulation.listing import process_variables
 
 
 @pytest.fixture(scope="module")
-def twin(simulate, tmp_path_factory: pytest.TempPathFactory) -> Simulated:  # type: ignore[no-untyped-def]
-    """The TXM, with an amplifier that can be overloaded."""
-    text = (Path(description.__file__).parent / "txm.toml").read_text()
-    assert text.count("1e8, 1e9]") == 2
-    file = tmp_path_factory.mktemp("description") / "txm.toml"
-    file.write_text(text.replace("1e8, 1e9]", "1e8, 1e9, 1e11]"))
-    return simulate(beamline=str(file), speed=20.0)
+def twin(simulate) -> Simulated:  # type: ignore[no-untyped-def]
+    """The TXM, with amplifiers that can be overloaded."""
+    return simulate("txm", [("1e8, 1e9]", "1e8, 1e9, 1e11]")], speed=20.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +33,7 @@ def lit(twin: Simulated, ca):  # type: ignore[no-untyped-def]
     return count
 
 
-def test_every_listed_variable_is_served_with_its_type_and_unit(twin: Simulated, ca, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_every_listed_variable_is_served_with_its_type_and_unit(twin: Simulated, ca, tag: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
     kinds = {
         "DOUBLE": "double",
         "FLOAT": "float",
@@ -48,9 +43,10 @@ def test_every_listed_variable_is_served_with_its_type_and_unit(twin: Simulated,
         "CHAR": "char",
         "INT": "short",
     }
-    listed = process_variables(twin.beamline, tmp_path)
+    listed = [replace(one, name=one.name.removeprefix(tag)) for one in process_variables(twin.beamline, tmp_path)]
     assert len(listed) > 150
     assert len({one.name for one in listed}) == len(listed)
+    ca.connect([one.name for one in listed])
     wrong = []
     for one in listed:
         channel = ca(one.name)
@@ -61,14 +57,13 @@ def test_every_listed_variable_is_served_with_its_type_and_unit(twin: Simulated,
     assert not wrong
 
 
-def test_every_axis_of_the_description_is_a_motor_with_its_unit_and_limits(twin: Simulated) -> None:
+def test_every_axis_of_the_description_is_a_motor_with_its_unit_and_limits(twin: Simulated, keep) -> None:  # type: ignore[no-untyped-def]
     from ophyd import EpicsMotor
 
     for path, axis in twin.beamline.axes().items():
         if path == "undulator.gap":
             continue
-        motor = EpicsMotor(axis.pv, name=path.replace(".", "_"))
-        motor.wait_for_connection(timeout=90)
+        motor = keep(EpicsMotor(axis.pv, name=path.replace(".", "_")))
         assert motor.egu == axis.unit, path
         assert motor.limits == pytest.approx((axis.low, axis.high)), path
         assert motor.velocity.get() == pytest.approx(axis.velocity), path
@@ -79,11 +74,10 @@ def test_every_axis_of_the_description_is_a_motor_with_its_unit_and_limits(twin:
 
 
 @pytest.fixture
-def gap():  # type: ignore[no-untyped-def]
+def gap(twin: Simulated, tag: str, keep):  # type: ignore[no-untyped-def]
     from whiteline.beamline.simulation.stock_devices import UndulatorGap
 
-    made = UndulatorGap("ID:gap", name="gap")
-    made.wait_for_connection(timeout=90)
+    made = keep(UndulatorGap(f"{tag}ID:gap", name="gap"))
     tuned = made.position
     yield made
     made.set(tuned).wait(timeout=30)
@@ -115,11 +109,10 @@ def test_a_gap_outside_its_limits_is_refused(ca, value: float) -> None:  # type:
     assert ca.severity("ID:gap:set") == 2
 
 
-def test_a_stock_scaler_counts_for_its_preset_time(twin: Simulated, lit) -> None:  # type: ignore[no-untyped-def]
+def test_a_stock_scaler_counts_for_its_preset_time(twin: Simulated, lit, tag: str, keep) -> None:  # type: ignore[no-untyped-def]
     from ophyd.scaler import EpicsScaler
 
-    scaler = EpicsScaler("TXM:scaler", name="scaler")
-    scaler.wait_for_connection(timeout=90)
+    scaler = keep(EpicsScaler(f"{tag}TXM:scaler", name="scaler"))
     counts = []
     for dwell in (0.5, 2.0):
         scaler.preset_time.set(dwell).wait(timeout=30)

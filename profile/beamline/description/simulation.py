@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FiniteFloat, model_validator
 
 from whiteline.beamline.description.base import (
+    PV,
     Energy,
     Formula,
     NotNegative,
@@ -164,8 +165,12 @@ class Particles(Table):
 
 
 class Simulation(Table):
-    """The truth of a simulated beamline; its axes stand at `energy` at the start."""
+    """The truth of a simulated beamline.
 
+    Its axes stand at `energy` at the start; `prefix` is that of the process variables of truth and faults.
+    """
+
+    prefix: PV = "SIM:"
     seed: Annotated[int, Field(ge=0)]
     energy: Energy
     ring: RingDecay

@@ -37,9 +37,15 @@ def machine_settings(beamline: Beamline) -> MachineSettings:
         ring=twin.ring(beamline),
         ring_prefix=beamline.ring.prefix,
         ring_GeV=beamline.ring.energy_GeV,
+        prefix=_prefix(beamline),
         photon=_shutter("photon", beamline.shutters.photon),
         fast=_shutter("fast", beamline.shutters.fast),
     )
+
+
+def _prefix(beamline: Beamline) -> str:
+    assert beamline.simulation is not None
+    return beamline.simulation.prefix
 
 
 def _shutter(name: str, shutter: Shutter) -> ShutterSettings:
@@ -96,6 +102,7 @@ def beamline_settings(beamline: Beamline, truth: Path) -> BeamlineSettings:
         if spectrometer
         else None,
         bias=BiasSettings(bias.prefix, bias.low_V, bias.high_V) if bias else None,
+        prefix=_prefix(beamline),
         truth=truth,
     )
 

@@ -76,7 +76,9 @@ class FullFieldMicroscope:
         for template in ("write_path_template", "read_path_template"):
             setattr(self.camera.hdf1, template, f"{twin.folder}/")
         self.camera.read_attrs = ["hdf1"]
-        self.truth_write = EpicsSignal("SIM:truth:write", name="truth_write", put_complete=True)
-        self.truth_file = EpicsSignalRO("SIM:truth:file", name="truth_file", string=True)
+        assert beamline.simulation is not None
+        truth = f"{beamline.simulation.prefix}truth:"
+        self.truth_write = EpicsSignal(f"{truth}write", name="truth_write", put_complete=True)
+        self.truth_file = EpicsSignalRO(f"{truth}file", name="truth_file", string=True)
         for device in vars(self).values():
             device.wait_for_connection(timeout=30)
