@@ -154,6 +154,21 @@ def test_everything_listens_on_loopback_only(tmp_path: Path) -> None:
         assert not listening(process.pid)
 
 
+@pytest.mark.parametrize("beamline", ["txm", "nanoprobe"])
+def test_every_process_variable_is_listed_with_type_and_unit(tmp_path: Path, beamline: str) -> None:
+    command = [sys.executable, "-c", RUN, "sim", "--list-pvs", "--beamline", beamline]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    listed = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert len(listed) > 300
+    assert listed["SR:current"] == ["DOUBLE", "ai", "mA"]
+    assert listed["MONO:bragg"] == ["DOUBLE", "motor", "deg"]
+    assert listed["ID:gap:readback"] == ["DOUBLE", "mm"]
+    driver = {"txm": "TXM:camera:cam1:", "nanoprobe": "NANO:fluorescence:det1:"}[beamline]
+    assert listed[f"{driver}AcquireTime"] == ["DOUBLE", "s"]
+    assert not list(tmp_path.iterdir())
+
+
 SHORT_XDI = """# XDI/1.0
 # Element.symbol: Ni
 # Element.edge: K

@@ -36,18 +36,24 @@ def demonstrate(
 
     console = Console()
     start = time.monotonic()
-    options = Options(beamline=beamline, seed=seed, speed=speed, data=out / "demo-data")
+    data = out / "demo-data"
+    options = Options(beamline=beamline, seed=seed, speed=speed, data=data)
     description = options.description()
     if description.kind != "full-field" or description.simulation is None:
         raise DescriptionError(f"{description.name} is a {description.kind} microscope; this needs a full-field one")
     edge = description.simulation.species[0]
     energies = xanes(edge.element, edge.edge)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    for earlier in data.glob("*.h5"):
+        earlier.unlink()
     with simulated(options) as twin:
         console.print(f"simulated beamline answers after {twin.ready_s:.1f} s; scanning it over Channel Access")
         with Progress(*columns, console=console) as bar:
             task = bar.add_task("energies, flats and sample", total=2 * len(energies))
             stack = take_stack(twin, energies, size=size, progress=lambda: bar.advance(task))
+        from epics import ca
+
+        ca.disable_ca_messages()  # the IOCs end now, which is no news
     picture = out / "demo.png"
     title = (
         f"{description.title}: {len(energies)} energies over the {edge.element} {edge.edge} edge, "
@@ -59,5 +65,5 @@ def demonstrate(
     console.print(
         f"true drift up to {abs(stack.drift_nm).max():.0f} nm ({abs(stack.drift_nm).max() / stack.pixel_nm:.1f} pixels)"
     )
-    console.print(f"frames in {', '.join(one.name for one in stack.files)} of {twin.folder}")
+    console.print(f"frames and truth in {data}")
     console.print(f"{picture} drawn, {time.monotonic() - start:.0f} s in all")

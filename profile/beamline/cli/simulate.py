@@ -45,7 +45,7 @@ def simulate(
         species=dict(_name_and_file(one) for one in species or ()),
         data=data,
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     if list_pvs:
         from whiteline.beamline.simulation.listing import process_variables
 

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from caproto import ChannelData
+
 from whiteline.beamline.description import Beamline
 from whiteline.beamline.simulation.settings import beamline_settings, machine_settings, microscope
 from whiteline.sim.ioc.beamline import Beamline as BeamlineIOC
@@ -60,7 +62,7 @@ def process_variables(beamline: Beamline, folder: Path) -> list[ProcessVariable]
         ProcessVariable(
             name=name,
             kind=channel.data_type.name,
-            record=getattr(channel, "record_type", None) or "",
+            record=_record(channel),
             unit=str(getattr(channel, "units", "") or ""),
             ioc=ioc,
         )
@@ -68,3 +70,9 @@ def process_variables(beamline: Beamline, folder: Path) -> list[ProcessVariable]
         for name, channel in pvdb.items()
         if name.partition(".")[0] not in motors or "." not in name
     ]
+
+
+def _record(channel: ChannelData) -> str:
+    """Return the type of a channel's record; caproto knows it by name, or by a class that has it."""
+    record = getattr(channel, "record_type", None) or ""
+    return str(getattr(record, "_record_type", record))
