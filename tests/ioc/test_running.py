@@ -77,12 +77,16 @@ def test_it_ends_cleanly_and_leaves_no_process(tmp_path: Path, number: signal.Si
         assert [iocs(port) for port in ports] == [[], []]
 
 
-def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
+def test_killed_it_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     with sim(tmp_path) as process:
         ports = ready(process)
+        words = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for port in ports for pid in iocs(port)]
+        folders = {Path(word.decode()).parent for line in words for word in line if word.endswith(b"/floor")}
+        assert [folder.is_dir() for folder in folders] == [True]
         process.kill()
         process.wait(30)
         wait_until_gone(ports)
+        assert [folder.is_dir() for folder in folders] == [False]
 
 
 def test_killed_while_it_starts_it_leaves_no_process(tmp_path: Path) -> None:

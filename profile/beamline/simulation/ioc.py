@@ -3,6 +3,7 @@
 import logging
 import os
 import select
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from whiteline.beamline.simulation.options import Options
 
 def main(name: str, port: str, repeater_port: str, folder: str, shared: str, options: str) -> None:
     """Run an IOC until it is told to end, or the process that started it has ended."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(Path(shared).parent,), daemon=True).start()
     # a put that is refused is the client's to know; caproto would print a traceback of it
     logging.getLogger("caproto").setLevel(logging.CRITICAL)
 
@@ -39,8 +40,8 @@ def main(name: str, port: str, repeater_port: str, folder: str, shared: str, opt
         serve(beamline.pvdb, int(port), beamline.tasks)
 
 
-def _end_with_parent() -> None:
-    """End at once when the parent is gone, however it ended: then standard input closes.
+def _end_with_parent(folder: Path) -> None:
+    """End at once when the parent is gone, however it ended, and take its folder away: then standard input closes.
 
     A process that the parent has forked may still hold the other end of that pipe, so the parent's number is looked at
     as well.
@@ -50,6 +51,7 @@ def _end_with_parent() -> None:
         readable, _, _ = select.select([0], [], [], 1.0)
         if readable and not os.read(0, 1024):
             break
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
