@@ -22,7 +22,7 @@ from whiteline.sim.ioc.floor import Floor
 from whiteline.sim.ioc.instrument import Instrument
 from whiteline.sim.ioc.interferometer import Interferometer
 from whiteline.sim.ioc.measuring import Measuring, Microscope
-from whiteline.sim.ioc.motor import Motor
+from whiteline.sim.ioc.motor_record.motor import Motor
 from whiteline.sim.ioc.second_crystal import Feedback, Temperature
 from whiteline.sim.ioc.truth_records import TruthRecords
 

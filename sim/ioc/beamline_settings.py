@@ -7,7 +7,7 @@ from whiteline.sim.ioc.bias import BiasSettings
 from whiteline.sim.ioc.busy import GapSettings
 from whiteline.sim.ioc.frames import CameraSettings
 from whiteline.sim.ioc.interferometer import InterferometerSettings
-from whiteline.sim.ioc.motor import AxisSettings
+from whiteline.sim.ioc.motor_record.motor import AxisSettings
 from whiteline.sim.ioc.scaler import ScalerSettings
 from whiteline.sim.ioc.spectra import FluorescenceSettings
 from whiteline.sim.ioc.spectrometer import SpectrometerSettings

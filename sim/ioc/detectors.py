@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whiteline.sim.ioc.amplifier import Amplifier
-from whiteline.sim.ioc.area_detector import Driver
+from whiteline.sim.ioc.area_detector.driver import Driver
+from whiteline.sim.ioc.area_detector.hdf5_plugin import HDF5Plugin
 from whiteline.sim.ioc.beamline_settings import BeamlineSettings
 from whiteline.sim.ioc.clock import Clock, Passing
 from whiteline.sim.ioc.frames import CameraSource
-from whiteline.sim.ioc.hdf5_plugin import HDF5Plugin
 from whiteline.sim.ioc.measuring import Measuring
 from whiteline.sim.ioc.scaler import Scaler
 from whiteline.sim.ioc.spectra import FluorescenceSource

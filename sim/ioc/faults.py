@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from caproto.server import PVGroup, PvpropertyDouble, PvpropertyInteger, PvpropertyString, pvproperty
 
-from whiteline.sim.ioc.area_detector import Driver
+from whiteline.sim.ioc.area_detector.driver import Driver
+from whiteline.sim.ioc.area_detector.hdf5_plugin import HDF5Plugin
 from whiteline.sim.ioc.crash import crash
-from whiteline.sim.ioc.hdf5_plugin import HDF5Plugin
 from whiteline.sim.ioc.instrument import Instrument
-from whiteline.sim.ioc.motor import Motor
+from whiteline.sim.ioc.motor_record.motor import Motor
 
 
 @dataclass(frozen=True)

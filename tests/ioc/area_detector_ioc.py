@@ -10,9 +10,9 @@ import sys
 import numpy as np
 from caproto.server import PVGroup, pvproperty
 
-from whiteline.sim.ioc.area_detector import Driver
+from whiteline.sim.ioc.area_detector.driver import Driver
+from whiteline.sim.ioc.area_detector.hdf5_plugin import HDF5Plugin
 from whiteline.sim.ioc.channel_access import serve
-from whiteline.sim.ioc.hdf5_plugin import HDF5Plugin
 
 SENSOR = (48, 64)
 EXPOSED_S = 0.002

@@ -9,7 +9,7 @@ from dataclasses import replace
 from caproto.server import PVGroup, PvpropertyStringRO, pvproperty
 
 from whiteline.sim.ioc.channel_access import serve
-from whiteline.sim.ioc.motor import AxisSettings, Motor
+from whiteline.sim.ioc.motor_record.motor import AxisSettings, Motor
 
 SLOW = AxisSettings(
     name="slow",

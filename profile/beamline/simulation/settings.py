@@ -16,7 +16,7 @@ from whiteline.sim.ioc.busy import GapSettings
 from whiteline.sim.ioc.frames import CameraSettings
 from whiteline.sim.ioc.interferometer import InterferometerSettings
 from whiteline.sim.ioc.machine import MachineSettings
-from whiteline.sim.ioc.motor import AxisSettings
+from whiteline.sim.ioc.motor_record.motor import AxisSettings
 from whiteline.sim.ioc.scaler import ScalerSettings
 from whiteline.sim.ioc.shutter import ShutterSettings
 from whiteline.sim.ioc.spectra import FluorescenceSettings

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from whiteline.sim.ioc.motion import Profile, at_rest, move
+from whiteline.sim.ioc.motor_record.motion import Profile, at_rest, move
 
 POSITIONS = st.floats(-100, 100)
 VELOCITIES = st.floats(0.01, 100)

@@ -10,12 +10,12 @@ from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
-from whiteline.sim.ioc.area_detector import Driver
-from whiteline.sim.ioc.area_detector_arrays import Array, port_name
-from whiteline.sim.ioc.area_detector_records import from_record, to_record, unhindered
-from whiteline.sim.ioc.hdf5_file import FramesFile
-from whiteline.sim.ioc.hdf5_folder import as_folder, file_in, ready
-from whiteline.sim.ioc.hdf5_records import HDF5Records
+from whiteline.sim.ioc.area_detector.arrays import Array, port_name
+from whiteline.sim.ioc.area_detector.driver import Driver
+from whiteline.sim.ioc.area_detector.hdf5_file import FramesFile
+from whiteline.sim.ioc.area_detector.hdf5_folder import as_folder, file_in, ready
+from whiteline.sim.ioc.area_detector.hdf5_records import HDF5Records
+from whiteline.sim.ioc.area_detector.records import from_record, to_record, unhindered
 
 FAILURES = (OSError, RuntimeError, ValueError)
 """What h5py raises when it cannot write."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from whiteline.sim.ioc.motion import Profile, at_rest, move
+from whiteline.sim.ioc.motor_record.motion import Profile, at_rest, move
 
 
 @dataclass(frozen=True)

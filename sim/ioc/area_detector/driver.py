@@ -12,8 +12,8 @@ from caproto import SkipWrite
 from numpy.typing import NDArray
 
 from whiteline.sim.camera import Region
-from whiteline.sim.ioc.area_detector_arrays import EPICS_EPOCH_S, Array, Plugin, Source, port_name
-from whiteline.sim.ioc.area_detector_records import DATA_TYPES, DriverRecords, to_record
+from whiteline.sim.ioc.area_detector.arrays import EPICS_EPOCH_S, Array, Plugin, Source, port_name
+from whiteline.sim.ioc.area_detector.records import DATA_TYPES, DriverRecords, to_record
 from whiteline.sim.ioc.clock import Clock
 
 WAITING_ARRAYS = 2

@@ -10,10 +10,10 @@ from caproto import AlarmSeverity, AlarmStatus, ChannelDouble
 from caproto.server import PVGroup, pvproperty
 
 from whiteline.sim.ioc.clock import Clock
-from whiteline.sim.ioc.motor_coordinates import Coordinates
-from whiteline.sim.ioc.motor_drive import Drive, Leg
-from whiteline.sim.ioc.motor_fields import Fields, Number, show
-from whiteline.sim.ioc.motor_settings import AxisSettings, Status, first_values
+from whiteline.sim.ioc.motor_record.coordinates import Coordinates
+from whiteline.sim.ioc.motor_record.drive import Drive, Leg
+from whiteline.sim.ioc.motor_record.fields import Fields, Number, show
+from whiteline.sim.ioc.motor_record.settings import AxisSettings, Status, first_values
 
 AT_ONCE_S = 1e-3
 """A wall time that is not worth waiting for [s]."""

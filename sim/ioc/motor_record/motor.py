@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 from caproto import ChannelDouble, SkipWrite
 
 from whiteline.sim.ioc.clock import Clock
-from whiteline.sim.ioc.motor_drive import Leg
-from whiteline.sim.ioc.motor_fields import show
-from whiteline.sim.ioc.motor_motion import MovingRecord
-from whiteline.sim.ioc.motor_settings import AxisSettings
+from whiteline.sim.ioc.motor_record.drive import Leg
+from whiteline.sim.ioc.motor_record.fields import show
+from whiteline.sim.ioc.motor_record.moving import MovingRecord
+from whiteline.sim.ioc.motor_record.settings import AxisSettings
 
 __all__ = ["AxisSettings", "Motor"]
 
@@ -20,7 +20,7 @@ class Motor(MovingRecord):
 
     See Also
     --------
-    whiteline.sim.ioc.motor_motion.MovingRecord : its parameters, and what the rest of the twin asks it.
+    whiteline.sim.ioc.motor_record.moving.MovingRecord : its parameters, and what the rest of the twin asks it.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from caproto.server import (
     pvproperty,
 )
 
-from whiteline.sim.ioc.motor_fields import Choice, Number, Refusing, Whole, show
+from whiteline.sim.ioc.motor_record.fields import Choice, Number, Refusing, Whole, show
 
 LONGEST_TEXT = 256
 """Characters of a path, a name or a message."""

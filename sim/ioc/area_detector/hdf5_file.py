@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from whiteline.sim.ioc.area_detector_arrays import Array
+from whiteline.sim.ioc.area_detector.arrays import Array
 
 ARRAYS = "entry/data/data"
 ATTRIBUTES = "entry/instrument/NDAttributes"

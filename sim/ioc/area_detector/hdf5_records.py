@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from whiteline.sim.ioc.area_detector_records import (
+from whiteline.sim.ioc.area_detector.records import (
     ARRAY_BUTTONS,
     ARRAY_READINGS,
     ARRAY_SETTINGS,

@@ -1,0 +1,1 @@
+"""A detector as areaDetector shows it: its driver, and the plugin that writes HDF5 files."""

@@ -1,0 +1,1 @@
+"""Motor records that behave like those of EPICS."""
