@@ -113,6 +113,21 @@ def test_when_an_ioc_ends_it_ends_and_says_so(tmp_path: Path) -> None:
         wait_until_gone(ports)
 
 
+def test_a_sample_that_cannot_be_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """The sample is laid out when the IOCs answer already: the run then ends, and says why."""
+    text = (Path(description.__file__).parent / "txm.toml").read_text()
+    assert "count = 14" in text
+    (tmp_path / "crowded.toml").write_text(text.replace("count = 14", "count = 60"))
+    with sim(tmp_path, "--beamline", "crowded.toml") as process:
+        ports = ready(process)
+        assert process.wait(120) == 1
+        assert process.stdout is not None
+        said = process.stdout.read().strip().splitlines()
+        assert said[0].startswith("whiteline: 60 particles of 0.6 to 2 µm do not fit into 10 µm")
+        assert said[1:] == ["whiteline: the beamline IOC has ended with code 1; the simulated beamline is stopped"]
+        wait_until_gone(ports)
+
+
 def test_eight_copies_run_side_by_side(tmp_path: Path) -> None:
     with ExitStack() as stack:
         copies = []

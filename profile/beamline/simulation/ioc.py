@@ -18,26 +18,27 @@ def main(name: str, port: str, repeater_port: str, folder: str, shared: str, opt
     logging.getLogger("caproto").setLevel(logging.CRITICAL)
 
     from whiteline.beamline.simulation.settings import beamline_settings, machine_settings, microscope
+    from whiteline.sim.ioc.beamline import Beamline
     from whiteline.sim.ioc.channel_access import serve
     from whiteline.sim.ioc.clock import FramesClock, WallClock
     from whiteline.sim.ioc.floor import Floor
+    from whiteline.sim.ioc.machine import Machine
+    from whiteline.sim.ioc.repeater import repeater
 
     chosen = Options.from_json(options)
-    description = chosen.description()
     floor = Floor(Path(shared))
     clock = WallClock(chosen.speed, floor) if chosen.clock == "wall" else FramesClock(chosen.speed, floor)
-    if name == "machine":
-        from whiteline.sim.ioc.machine import Machine
-        from whiteline.sim.ioc.repeater import repeater
-
-        machine = Machine(machine_settings(description), clock, floor)
-        serve(machine.pvdb, int(port), [*machine.tasks, repeater(int(repeater_port))])
-    else:
-        from whiteline.sim.ioc.beamline import Beamline
-
-        truth = Path(folder) / f"truth-{port}.h5"
-        beamline = Beamline(beamline_settings(description, truth), lambda: microscope(description), clock, floor)
-        serve(beamline.pvdb, int(port), beamline.tasks)
+    try:
+        description = chosen.description()
+        if name == "machine":
+            machine = Machine(machine_settings(description), clock, floor)
+            serve(machine.pvdb, int(port), [*machine.tasks, repeater(int(repeater_port))])
+        else:
+            settings = beamline_settings(description, Path(folder) / f"truth-{port}.h5")
+            beamline = Beamline(settings, lambda: microscope(description), clock, floor)
+            serve(beamline.pvdb, int(port), beamline.tasks)
+    except (ValueError, OSError) as error:
+        sys.exit(f"whiteline: {error}")
 
 
 def _end_with_parent(folder: Path) -> None:
