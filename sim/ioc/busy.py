@@ -1,12 +1,13 @@
 """An undulator gap that moves on command and says that it is busy."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from caproto import SkipWrite
 from caproto.server import PVGroup, PvpropertyDouble, PvpropertyEnumRO, PvpropertyInteger, pvproperty
 
-from whiteline.sim.ioc.clock import Clock, pass_time
+from whiteline.sim.ioc.clock import Clock
 
 EVERY_S = 0.1
 """Wall time between two readbacks of a gap that moves [s]."""
@@ -67,6 +68,7 @@ class Gap(PVGroup):
         self._clock = clock
         self._gap = settings.start
         self._stopped = asyncio.Event()
+        self._standing = asyncio.Event()
         self._moving = asyncio.Lock()
         for channel in (self.setpoint, self.readback):
             channel._data.update(value=settings.start, precision=settings.precision)
@@ -86,36 +88,45 @@ class Gap(PVGroup):
 
     @start.putter
     async def start(self, instance: PvpropertyInteger, value: int) -> None:
-        """Move; a start while it moves is ignored, as the drive ignores it."""
-        if value and not self._moving.locked():
+        """Move; while it moves already, when it has ended that move. The put completes with the move."""
+        if value:
             async with self._moving:
                 await self._move(self.setpoint.value)
         raise SkipWrite
 
     @stop.putter
     async def stop(self, instance: PvpropertyInteger, value: int) -> None:
-        """Stop where it is."""
-        if value:
+        """Stop where it is; the put completes when it stands."""
+        if value and self._moving.locked():
             self._stopped.set()
+            await self._standing.wait()
         raise SkipWrite
 
     async def _move(self, target: float) -> None:
-        settings = self.settings
+        settings, loop = self.settings, asyncio.get_running_loop()
         self._stopped.clear()
+        self._standing.clear()
         await self.busy.write("Busy")
         begin, distance = self._gap, target - self._gap
         duration = abs(distance) / settings.velocity
-        await pass_time(self._clock, settings.latency_s)
-        loop = asyncio.get_running_loop()
+        stopped = await self._stopped_within(settings.latency_s / self._clock.speed)
         started = loop.time()
-        while not self._stopped.is_set():
+        while not stopped:
             gone = (loop.time() - started) * self._clock.speed
             if gone >= duration:
                 self._gap = target
                 break
             self._gap = begin + distance * gone / duration
             await self.readback.write(self._gap)
-            await asyncio.sleep(min(EVERY_S, (duration - gone) / self._clock.speed))
+            stopped = await self._stopped_within(min(EVERY_S, (duration - gone) / self._clock.speed))
         self._clock.moved(settings.name, settings.latency_s + abs(self._gap - begin) / settings.velocity)
         await self.readback.write(self._gap)
         await self.busy.write("Done")
+        self._standing.set()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        """Wait for a wall time [s], or until it is stopped; say whether it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+        return self._stopped.is_set()

@@ -16,6 +16,8 @@ class Clock(Protocol):
     """
 
     speed: float
+    counts_later: bool
+    """Whether a move counts only when a detector next exposes; else it has happened when it ends."""
 
     def now(self) -> float:
         """Return the time since the start [s]."""
@@ -45,6 +47,8 @@ class WallClock:
     floor : Floor
         Which knows when it was all started.
     """
+
+    counts_later = False
 
     def __init__(self, speed: float, floor: Floor) -> None:
         self.speed = speed
@@ -79,6 +83,8 @@ class FramesClock:
     floor : Floor
         Where the time is shown to the other process.
     """
+
+    counts_later = True
 
     def __init__(self, speed: float, floor: Floor) -> None:
         self.speed = speed
@@ -120,6 +126,7 @@ class Passing:
 
     def __init__(self, clock: Clock) -> None:
         self.speed = clock.speed
+        self.counts_later = clock.counts_later
         self._clock = clock
 
     def now(self) -> float:

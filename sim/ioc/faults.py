@@ -1,5 +1,6 @@
 """Faults of the beamline, switched on by process variables, as the floor has them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -79,6 +80,7 @@ class Faults(PVGroup):
     @slipped.putter
     async def slipped(self, instance: PvpropertyDouble, value: float) -> None:
         """Let the Bragg axis slip in its next moves."""
+        _require_finite(instance, value)
         self._faulty.bragg.slipped = float(value)
 
     @dropped.putter
@@ -96,9 +98,15 @@ class Faults(PVGroup):
     @jump.putter
     async def jump(self, instance: PvpropertyDouble, value: float) -> None:
         """Let the Bragg angle jump; 0 takes it back."""
+        _require_finite(instance, value)
         self._faulty.instrument.thermal_jump_urad = float(value)
 
     def _chosen(self, instance: PvpropertyString, pv: str) -> list[Motor]:
         if pv and pv not in self._faulty.motors:
             raise ValueError(f"{instance.pvname} = {pv!r} is no motor; motors are {', '.join(self._faulty.motors)}")
         return list(self._faulty.motors.values())
+
+
+def _require_finite(instance: PvpropertyDouble, value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"{instance.pvname} = {value:g} {instance.units} must be a number")

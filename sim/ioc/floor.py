@@ -68,16 +68,7 @@ class Floor:
         return tuple((float(lost), float(back)) for lost, back in pairs)
 
     def dump(self, lost_s: float, back_s: float) -> None:
-        """Lose the beam at a time, until another [s].
-
-        Raises
-        ------
-        OverflowError
-            If it was lost too often before.
-        """
-        count = int(self._shared[DUMPS])
-        if count == MOST_DUMPS:
-            raise OverflowError(f"the beam was dumped {MOST_DUMPS} times already; start the simulation again")
-        place = FIRST_DUMP + 2 * count
-        self._shared[place : place + 2] = lost_s, back_s
-        self._shared[DUMPS] = count + 1
+        """Lose the beam at a time, until another [s]; of many dumps the oldest are forgotten."""
+        kept = [*self.dumps_s, (lost_s, back_s)][-MOST_DUMPS:]
+        self._shared[FIRST_DUMP : FIRST_DUMP + 2 * len(kept)] = np.ravel(kept)
+        self._shared[DUMPS] = len(kept)

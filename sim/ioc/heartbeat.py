@@ -42,6 +42,13 @@ class Heartbeats:
         last = self._last.get(client) if client else None
         return last is not None and self.clock() - last > self.timeout_s
 
+    def sweep(self) -> set[Client]:
+        """Return the clients that are lost, and end their watch: another may come from the same address."""
+        lost = {client for client in self._last if self.lost(client)}
+        for client in lost:
+            del self._last[client]
+        return lost
+
     @property
     def watched(self) -> int:
         """How many clients are."""

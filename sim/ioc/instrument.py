@@ -67,7 +67,7 @@ class Instrument:
     thermal_jump_urad: float = 0.0
     _moves: dict[str, int] = field(default_factory=dict)
     _crept: list[float] = field(default_factory=list)
-    _unbooked: list[str] = field(default_factory=list)
+    _unbooked: int = 0
 
     def moved(self, path: str, start: float, end: float) -> None:
         """Note a completed move of an axis, in its own unit."""
@@ -75,15 +75,20 @@ class Instrument:
             self._moves[path] = self._moves.get(path, 0) + 1
         travelled_um = abs(end - start) * (1e3 if path in COARSE else 1.0)
         if path in COARSE + FINE and travelled_um > CREEPS_AFTER_UM:
-            self._unbooked.append(path)
+            self._unbooked += 1
+            if not self.clock.counts_later:
+                self._book()
 
     def expose(self, clock: Clock) -> Readings:
         """Return where everything stands when a detector with this clock starts to expose."""
         clock.book(True)
-        # moves that ran side by side end together as far as the creep cares: their order is that of their names
-        self._crept += [self.clock.now()] * len(self._unbooked)
-        self._unbooked.clear()
+        self._book()
         return self.readings()
+
+    def _book(self) -> None:
+        """Let the sample creep after the moves that were not counted yet: together, in whatever order they ended."""
+        self._crept += [self.clock.now()] * self._unbooked
+        self._unbooked = 0
 
     def readings(self) -> Readings:
         """Return where everything stands just now."""

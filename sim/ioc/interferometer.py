@@ -12,6 +12,9 @@ from caproto.server import PVGroup, PvpropertyDouble, PvpropertyEnum, pvproperty
 from whiteline.sim.ioc.clock import Clock, pass_time
 from whiteline.sim.stages import StageErrors
 
+SLOWEST_HZ = 1.0
+"""How often positions are shown at least [1/s]."""
+
 
 @dataclass(frozen=True)
 class InterferometerSettings:
@@ -87,9 +90,10 @@ class Interferometer(PVGroup):
     @rate.putter
     async def rate(self, instance: PvpropertyDouble, value: float) -> None:
         """Refuse a rate that is none, or more than it has."""
-        if not 0 < value <= self._errors.interferometer_Hz:
+        if not SLOWEST_HZ <= value <= self._errors.interferometer_Hz:
             raise ValueError(
-                f"{instance.pvname} = {value:g} Hz must lie above 0 and up to {self._errors.interferometer_Hz:g} Hz"
+                f"{instance.pvname} = {value:g} Hz must lie within {SLOWEST_HZ:g} to "
+                f"{self._errors.interferometer_Hz:g} Hz"
             )
 
     @acquire.putter

@@ -88,9 +88,7 @@ class Watch(PVGroup):
 class Faults(PVGroup):
     """Faults of the machine, switched on by process variables."""
 
-    beam_dump = pvproperty(
-        name="beam_dump", value=0.0, units="s", doc="Lose the beam, and have it back after so long; 0 for what is"
-    )
+    beam_dump = pvproperty(name="beam_dump", value=0.0, units="s", doc="Lose the beam, and have it back after so long")
     shutter_stuck = pvproperty(
         name="shutter_stuck",
         value="None",
@@ -160,8 +158,11 @@ class Machine:
         await self.ring.lifetime.write(self._settings.ring.lifetime_h)
         while True:
             await self._show_ring()
-            if self.watch.beats.lost(self.fast.opened_by) and self.fast.status.value != "Closed":
+            lost = self.watch.beats.sweep()
+            if self.fast.opened_by in lost:
                 await self.fast.close()
+            if lost:
+                await self.watch.watched.write(self.watch.beats.watched)
             await asyncio.sleep(EVERY_S)
 
     @property

@@ -26,7 +26,8 @@ Result = TypeVar("Result")
 class Measuring:
     """The microscope behind all detectors.
 
-    It is built by the first who needs it: cross sections take seconds to load, and process variables answer before.
+    It is built when it is first asked for, at once after the start: cross sections take seconds to load, and process
+    variables answer before.
 
     Parameters
     ----------

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from caproto import SkipWrite
 from caproto.server import PVGroup, PvpropertyDouble, PvpropertyEnum, PvpropertyString, pvproperty
 
-from whiteline.sim.ioc.clock import Clock, pass_time
+from whiteline.sim.ioc.clock import Clock
 
 CHANNELS = 32
 CLOCK_HZ = 1e7
 """Frequency that channel 1 counts [1/s]."""
+
+SHORTEST_S = 1e-6
+"""The shortest count [s]."""
 
 Count = Callable[[float, int], Awaitable[Mapping[int, int]]]
 """Counts by channel, of a dwell [s], by the number of the count."""
@@ -83,23 +87,42 @@ class Scaler(_Channels):
         self._clock, self._count = clock, count
         self._number = 0
         self._running: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
         for number, name in {1: "clock", **settings.names}.items():
             getattr(self, f"nm{number}")._data["value"] = name
 
     @tp.putter
     async def tp(self, instance: PvpropertyDouble, value: float) -> None:
         """Refuse a time that is none."""
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{instance.pvname} = {value:g} s must be above 0")
+        _require(instance, value, 0 < value < float("inf"), "s must be above 0")
+
+    @dly.putter
+    async def dly(self, instance: PvpropertyDouble, value: float) -> None:
+        """Refuse a delay that is none."""
+        _require(instance, value, 0 <= value < float("inf"), "s must not be negative")
+
+    @freq.putter
+    async def freq(self, instance: PvpropertyDouble, value: float) -> None:
+        """Refuse another frequency: that of the clock is built in."""
+        _require(instance, value, value == CLOCK_HZ, f"Hz must stay {CLOCK_HZ:g} Hz")
+
+    @cont.putter
+    async def cont(self, instance: PvpropertyEnum, value: str) -> str:
+        """Refuse to count without end."""
+        if value != "OneShot":
+            raise ValueError(f"{instance.pvname} = {value} must stay OneShot: this scaler counts on command only")
+        return value
 
     @cnt.putter
     async def cnt(self, instance: PvpropertyEnum, value: str) -> None:
         """Count for the preset time, or end a count; a put completes with the count."""
         if value == "Done":
-            if self._running:
-                self._running.cancel()
+            self._stopped.set()
             raise SkipWrite
-        if self._running is None:
+        if self._running and not self._running.done() and self._stopped.is_set():
+            await asyncio.wait([self._running])
+        if self._running is None or self._running.done():
+            self._stopped.clear()
             self._running = asyncio.get_running_loop().create_task(self._run())
         await asyncio.wait([self._running])
         raise SkipWrite
@@ -107,16 +130,30 @@ class Scaler(_Channels):
     async def _run(self) -> None:
         await self.cnt.write("Count", verify_value=False)
         try:
-            await pass_time(self._clock, self.dly.value)
+            await self._stopped_within(self.dly.value / self._clock.speed)
             number, self._number = self._number, self._number + 1
-            dwell_s = float(self.tp.value)
-            ended = asyncio.get_running_loop().time() + dwell_s / self._clock.speed
-            counts = {1: round(dwell_s * self.freq.value), **await self._count(dwell_s, number)}
+            loop, dwell_s = asyncio.get_running_loop(), float(self.tp.value)
+            started = loop.time()
+            counts = await self._count(dwell_s, number)
+            if await self._stopped_within(started + dwell_s / self._clock.speed - loop.time()):
+                # ended early: what there is until now
+                dwell_s = min(max((loop.time() - started) * self._clock.speed, SHORTEST_S), dwell_s)
+                counts = await self._count(dwell_s, number)
             self._clock.exposed(dwell_s)
-            await asyncio.sleep(max(0.0, ended - asyncio.get_running_loop().time()))
-            for channel, value in counts.items():
+            for channel, value in {1: round(dwell_s * CLOCK_HZ), **counts}.items():
                 await getattr(self, f"s{channel}").write(min(value, 2**31 - 1))
             await self.time.write(dwell_s)
         finally:
-            self._running = None
             await self.cnt.write("Done", verify_value=False)
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        """Wait for a wall time [s], or until the count is ended; say whether it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._stopped.wait()
+        return self._stopped.is_set()
+
+
+def _require(instance: PvpropertyDouble, value: float, holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"{instance.pvname} = {value:g} {what}")

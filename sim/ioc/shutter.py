@@ -115,6 +115,7 @@ class Shutter(PVGroup):
             await self.status.write(MOVING)
             if wanted == CLOSED:
                 self._moved(False)
+                self.opened_by = None
             await pass_time(self._clock, self.settings.move_s)
             if wanted == OPEN:
                 self._moved(True)

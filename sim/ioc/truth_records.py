@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
-from caproto.server import PVGroup, PvpropertyCharRO, PvpropertyEnum, pvproperty
+from caproto.server import PVGroup, PvpropertyCharRO, PvpropertyEnum, PvpropertyInteger, pvproperty
 
 from whiteline.sim.ioc.exposures import Exposure
 from whiteline.sim.ioc.measuring import Measuring
@@ -15,6 +15,9 @@ from whiteline.sim.monochromator import Monochromator
 
 LONGEST_PATH = 256
 
+MOST_POINTS = 256
+"""Of the grid along each side."""
+
 
 class Grid(PVGroup):
     """Process variables of the grid on which the truth of a raster is written: positions of the fine stage."""
@@ -23,9 +26,15 @@ class Grid(PVGroup):
     stop = pvproperty(name="stop", value=5.0, units="um")
     points = pvproperty(name="points", value=51)
 
+    @points.putter
+    async def points(self, instance: PvpropertyInteger, value: int) -> None:
+        """Refuse a grid that is none, or that would take minutes."""
+        if not 1 <= value <= MOST_POINTS:
+            raise ValueError(f"{instance.pvname} = {value} must lie within 1 to {MOST_POINTS}")
+
     def places(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return the positions [µm]."""
-        return np.linspace(self.start.value, self.stop.value, max(1, self.points.value))
+        return np.linspace(self.start.value, self.stop.value, self.points.value)
 
 
 class TruthRecords(PVGroup):
@@ -93,15 +102,19 @@ class TruthRecords(PVGroup):
         """Write the file, in the frame of the reference."""
         if value == "Write":
             await instance.write(value, verify_value=False)
-            exposures = self._measuring.exposures
-            wanted = int(self.reference.value)
-            if reference := exposures.reference(wanted):
-                await self._write(reference)
-            else:
-                which = "no frame with beam and sample was taken yet" if wanted < 0 else f"no frame {wanted} was taken"
-                await self._tell(which, failed=True)
-            await instance.write("Done", verify_value=False)
+            try:
+                await self._write_asked()
+            finally:
+                await instance.write("Done", verify_value=False)
         raise SkipWrite
+
+    async def _write_asked(self) -> None:
+        exposures, wanted = self._measuring.exposures, int(self.reference.value)
+        if reference := exposures.reference(wanted):
+            await self._write(reference)
+        else:
+            which = "no frame with beam and sample was taken yet" if wanted < 0 else f"no frame {wanted} was taken"
+            await self._tell(which, failed=True)
 
     async def _write(self, reference: Exposure) -> None:
         microscope = await self._measuring.microscope()

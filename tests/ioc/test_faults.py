@@ -65,8 +65,9 @@ def test_lost_dmov_leaves_a_stock_motor_waiting_at_its_target(ca, motor, tag: st
 
 def test_a_stalled_axis_stands_short_of_its_target_until_it_is_stopped(ca, tag: str) -> None:  # type: ignore[no-untyped-def]
     pv = "TXM:detector:z"
-    start = ca.get(f"{pv}.RBV")
-    ca.start(pv, start + 100.0)  # a second of wall time
+    start, velocity = ca.get(f"{pv}.RBV"), ca.get(f"{pv}.VELO")
+    ca.put(f"{pv}.VELO", 0.25)  # 20 s of wall time
+    ca.start(pv, start + 100.0)
     ca.wait(f"{pv}.RBV", lambda value: value > start + 2)
     ca.put(f"{FAULT}stalled_axis", f"{tag}{pv}")
     ca.wait(f"{pv}.MSTA", lambda value: int(value) & 0x40)
@@ -81,6 +82,7 @@ def test_a_stalled_axis_stands_short_of_its_target_until_it_is_stopped(ca, tag: 
     ca.wait(f"{pv}.DMOV", lambda value: value == 1)
     assert ca.get(f"{pv}.RBV") == stands
     ca.put(f"{FAULT}stalled_axis", "")
+    ca.put(f"{pv}.VELO", velocity)
     ca.put(pv, start)
     assert ca.get(f"{pv}.RBV") == pytest.approx(start)
 
@@ -157,6 +159,15 @@ def test_without_feedback_a_thermal_jump_costs_flux(ca, twin: Simulated, camera_
     ca.wait("MONO:feedback:correction", lambda value: value > 59)
     # not quite all of it: 60 µrad are 2 eV, and the undulator shines elsewhere
     assert incident() == pytest.approx(bright, rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["slipped_bragg", "thermal_jump"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_fault_that_is_no_number_is_refused_and_nothing_breaks(ca, name: str, value: float) -> None:  # type: ignore[no-untyped-def]
+    ca(f"{FAULT}{name}").put(value, wait=True, timeout=30)
+    assert ca.get(f"{FAULT}{name}") == 0
+    ca.put("MONO:bragg", ca.get("MONO:bragg.VAL"))
+    assert abs(ca.get("MONO:feedback:correction")) < 200
 
 
 @pytest.mark.parametrize("name", ["lost_done", "stalled_axis"])

@@ -58,6 +58,11 @@ def iocs(port: int) -> list[int]:
     return found
 
 
+def children(parent: int) -> list[int]:
+    """Processes that a process has started."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
 def wait_until_gone(ports: list[int]) -> None:
     deadline = time.monotonic() + 30
     while any(iocs(port) for port in ports):
@@ -90,16 +95,16 @@ def test_killed_it_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
 
 
 def test_killed_while_it_starts_it_leaves_no_process(tmp_path: Path) -> None:
-    with leased(3) as ports:
-        pass
-    with sim(tmp_path, "--port", str(min(ports))) as process:
-        deadline = time.monotonic() + 30
-        while not iocs(min(ports)):
-            assert time.monotonic() < deadline
+    with sim(tmp_path) as process:
+        while not (started := children(process.pid)):
+            assert process.poll() is None
             time.sleep(0.01)
         process.kill()
         process.wait(30)
-        wait_until_gone([min(ports)])
+        deadline = time.monotonic() + 30
+        while any(Path(f"/proc/{pid}/exe").exists() for pid in started):
+            assert time.monotonic() < deadline, "an IOC is left behind"
+            time.sleep(0.05)
 
 
 def test_when_an_ioc_ends_it_ends_and_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `whiteline demo`."""
+"""The command line: `whiteline demo`, `whiteline sim`."""
 
 import sys
 

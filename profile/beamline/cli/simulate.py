@@ -26,7 +26,7 @@ def simulate(
     ] = "wall",
     species: Annotated[list[str] | None, typer.Option(help=SPECIES_HELP)] = None,
     data: Annotated[Path | None, typer.Option(help="Folder for files, instead of the description's.")] = None,
-    port: Annotated[int | None, typer.Option(help="First of two ports of loopback; any free ones if left out.")] = None,
+    port: Annotated[int | None, typer.Option(help="First of three ports of loopback; any if left out.")] = None,
     list_pvs: Annotated[bool, typer.Option("--list-pvs", help="Print every process variable, and end.")] = False,
 ) -> None:
     """Run the simulated beamline: two IOCs on loopback that know the truth, until Ctrl-C.

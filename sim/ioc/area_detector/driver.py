@@ -149,6 +149,8 @@ class Driver(DriverRecords):
     async def _asked(self, acquire: bool) -> None:
         """Start or abort, and return when that is done."""
         if acquire:
+            if self._acquiring is not None and self._stopped.is_set():
+                await asyncio.wait([self._acquiring])
             if self._acquiring is None:
                 self._stopped.clear()
                 self._acquiring = asyncio.create_task(self._run())

@@ -15,6 +15,10 @@ from whiteline.sim.ioc.motor_record.settings import AxisSettings
 __all__ = ["AxisSettings", "Motor"]
 
 
+SLOWEST, FASTEST = 1e-9, 1e12
+"""Limits of velocities [unit/s] and of times to reach them [s]."""
+
+
 class Motor(MovingRecord):
     """A motor record: a put to a field that moves the axis completes with the motion.
 
@@ -249,7 +253,7 @@ class Motor(MovingRecord):
 
     async def _put_velocity(self, instance: Any, value: float) -> float:
         """Keep a velocity between VBAS and VMAX, if they are given."""
-        if value <= 0:
+        if not SLOWEST <= value <= FASTEST:
             instance.refuse()
         value = max(value, self.get("VBAS"))
         return min(value, self.get("VMAX")) if self.get("VMAX") > 0 else value
@@ -266,6 +270,7 @@ class Motor(MovingRecord):
 
 
 async def _not_negative(instance: Any, value: float) -> float:
-    if value < 0:
+    """Keep a time or a velocity that may be 0 to what can be divided by: nothing between 0 and the least one."""
+    if value < 0 or value > FASTEST:
         instance.refuse()
-    return value
+    return value if value >= SLOWEST else 0.0
