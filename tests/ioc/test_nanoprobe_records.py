@@ -56,7 +56,10 @@ def spectra(ca, twin: Simulated, count: int, dwell_s: float):  # type: ignore[no
 
 
 def test_every_listed_variable_is_served(twin: Simulated, ca, tag: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    ca.connect([one.name.removeprefix(tag) for one in process_variables(twin.beamline, tmp_path)])
+    names = [one.name.removeprefix(tag) for one in process_variables(twin.beamline, tmp_path)]
+    ca.connect(names)
+    assert len(names) > 300
+    assert [name for name in names if not ca(name).connected] == []
 
 
 def test_spectra_show_the_nickel_line_and_the_sums_are_those_of_the_file(  # type: ignore[no-untyped-def]
