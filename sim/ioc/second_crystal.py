@@ -56,12 +56,16 @@ class Feedback(PVGroup):
     async def enable(self, instance: PvpropertyEnum, value: str) -> str:
         """Switch it; switched off, the correction stays as it is."""
         self.correction_urad(self._now())
+        await self._show_state(value)
         return value
 
     async def show(self) -> None:
         """Publish what it does."""
         await self.correction.write(self.correction_urad(self._now()))
-        state = "Off" if self.enable.value == "Off" else "Locked"
+        await self._show_state(self.enable.value)
+
+    async def _show_state(self, enabled: str) -> None:
+        state = "Off" if enabled == "Off" else "Locked"
         if state == "Locked" and abs(self._error()) > LARGEST_URAD:
             state = "At limit"
         if state != self.status.value:

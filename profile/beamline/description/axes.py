@@ -13,7 +13,9 @@ class Axis(Device):
     """One motor record.
 
     Velocity and acceleration are those that the axis was commissioned with: the simulated record starts with them, and
-    durations are estimated from them until the real record has been read.
+    durations are estimated from them until the real record has been read. A move has arrived when the readback is
+    within `tolerance` of its target, which must be larger than the noise of the readback; left out, it is twice the
+    retry dead band of the record.
     """
 
     pv: PV
@@ -24,6 +26,7 @@ class Axis(Device):
     acceleration_s: NotNegative
     settle_s: NotNegative = 0.0
     backlash: FiniteFloat = 0.0
+    tolerance: Positive | None = None
     precision: int = Field(default=4, ge=0, le=9)
 
     @model_validator(mode="after")

@@ -25,7 +25,8 @@ from whiteline.beamline.description.stages import DetectorStage, SampleStages
 class EnergyAxis(Table):
     """How the one energy axis moves everything: its range, and where the detector goes.
 
-    A detector that is "fixed" stands at `detector_mm`; by "table" it goes where the measured table says.
+    A detector that is "fixed" stands at `detector_mm`; by "table" it goes where the measured table says. The feedback
+    of the second crystal may be switched off while axes move, and on when they have arrived.
     """
 
     low: Energy
@@ -33,6 +34,7 @@ class EnergyAxis(Table):
     detector: Literal["constant-magnification", "fixed", "table"] = "constant-magnification"
     magnification: Annotated[FiniteFloat, Field(gt=1)] | None = None
     detector_mm: Positive | None = None
+    feedback_off_while_moving: bool = True
 
     @model_validator(mode="after")
     def _limits(self) -> Self:

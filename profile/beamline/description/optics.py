@@ -92,6 +92,7 @@ class Condenser(Device):
     x: MicrometreAxis
     y: MicrometreAxis
     z: MillimetreAxis
+    zero_mm: FiniteFloat = 0.0
     diameter_um: Positive | None = None
     outer_zone_width_nm: Positive | None = None
 
@@ -157,8 +158,12 @@ class Mirror(Device):
 
 
 class Mirrors(Device):
-    """A Kirkpatrick–Baez pair: the first focuses vertically, the second horizontally."""
+    """A Kirkpatrick–Baez pair: the first focuses vertically, the second horizontally.
+
+    An energy is refused when the spot has walked by more than `largest_walk_um` since the mirrors were aligned.
+    """
 
     vertical: Mirror
     horizontal: Mirror
     reflectivity: Share
+    largest_walk_um: Positive = 1.0

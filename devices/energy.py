@@ -1,0 +1,297 @@
+"""The energy axis: one position that moves monochromator, undulator and optics together, or says what did not arrive.
+
+A move goes in this order. First everything is computed and checked against every limit, and nothing has moved yet. The
+feedback of the second crystal is switched off. Bragg, crystal gap, undulator gap, and what else may move beside them go
+at the same time, each only if it is outside its dead band. Then the energy is read back from the Bragg angle, and the
+optics are placed for what was *reached*. The feedback is switched on again. If a part fails, the others are stopped,
+the feedback is switched on, and the status fails with a sentence that says which axis stopped where; the next call
+starts from there.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from ophyd import Component, Signal
+from ophyd.positioner import PositionerBase
+from ophyd.status import MoveStatus, StatusBase
+
+from whiteline.analysis.checks import require_between, require_energy
+from whiteline.devices.errands import Errand, Watchful
+from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
+from whiteline.devices.legs import Leg
+from whiteline.devices.monochromator import LOCKS_S, Monochromator
+from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Positioner
+from whiteline.devices.shown import Computed
+from whiteline.devices.undulator import Undulator
+
+HEIGHT_DEAD_BAND_UM = 1.0
+"""By how much the height of the exit beam may be off before the crystal gap is moved [µm]."""
+
+FEEDBACK_S = 2 * LOCKS_S
+"""How long to wait for the feedback to switch, which has its own time to fail [s]."""
+
+HARMONIC_DEAD_BAND = 0.05
+"""By how much of the width of its harmonic the undulator may be off before its gap is moved."""
+
+
+class Energy(Watchful, PositionerBase):
+    """The photon energy [eV], of a beamline whose optics need not follow it.
+
+    Parameters
+    ----------
+    monochromator : Monochromator
+        Sets the energy, and tells what was reached.
+    undulator : Undulator
+        Follows.
+    low, high : float
+        The range of the beamline [eV].
+    feedback_off : bool
+        Whether the feedback of the second crystal is switched off while axes move.
+    """
+
+    readback = Component(Computed, compute=lambda energy: energy.position, unit="eV", kind="hinted")
+    setpoint = Component(Signal, value=float("nan"), kind="normal", metadata={"units": "eV"})
+    bragg = Component(Computed, compute=lambda energy: energy.monochromator.bragg.position, unit="deg", precision=6)
+    crystal_gap = Component(
+        Computed, compute=lambda energy: energy.monochromator.crystal_gap.position, unit="mm", precision=5
+    )
+    undulator_gap = Component(Computed, compute=lambda energy: energy.undulator.gap.position, unit="mm", precision=4)
+
+    egu: ClassVar[str] = "eV"
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        monochromator: Monochromator,
+        undulator: Undulator,
+        low: float,
+        high: float,
+        feedback_off: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self.monochromator, self.undulator = monochromator, undulator
+        self._range = low, high
+        self._feedback_off = feedback_off
+        super().__init__(prefix, name=name, **kwargs)
+        self.readback.name = name
+        # a feedback that was switched off for a move, and is to be switched on again
+        self._feedback_owed = False
+        self.monochromator.bragg.readback_signal.subscribe(self._bragg_moved, run=False)
+
+    # where each axis goes
+
+    @property
+    def axes(self) -> Sequence[Positioner]:
+        """All axes that follow the energy."""
+        return self.monochromator.bragg, self.monochromator.crystal_gap, self.undulator.gap
+
+    def legs(self, energy: float, harmonic: int) -> list[Leg]:
+        """Return where every axis is to go, if all arrive exactly.
+
+        Parameters
+        ----------
+        energy : float
+            Wanted [eV].
+        harmonic : int
+            Of the undulator.
+        """
+        mono, undulator = self.monochromator, self.undulator
+        angle, crystal_gap = mono.angle(energy), mono.gap(energy)
+        height_error = abs(mono.height_error_um(energy, mono.crystal_gap.position))
+        off_peak, width = abs(undulator.off_peak_eV(energy, harmonic)), undulator.width(energy, harmonic)
+        return [
+            Leg(mono.bragg, angle, not mono.bragg.is_there(angle)),
+            Leg(mono.crystal_gap, crystal_gap, height_error > HEIGHT_DEAD_BAND_UM),
+            Leg(undulator.gap, undulator.gap_at(energy, harmonic), off_peak > HARMONIC_DEAD_BAND * width),
+        ]
+
+    def steps(self, energy: float, harmonic: int) -> Iterator[list[Leg]]:
+        """Yield what moves together, one group after the other; each is computed when the one before has arrived."""
+        yield self.legs(energy, harmonic)
+
+    # what plans and scientists ask
+
+    @property
+    def position(self) -> float:
+        """The energy [eV], read back from the Bragg angle."""
+        return self.monochromator.energy_at(self.monochromator.bragg.position)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The range of the beamline [eV]."""
+        return self._range
+
+    def preview(self, value: float) -> dict[str, float]:
+        """Return where each axis would go for an energy, by its name; nothing moves.
+
+        Parameters
+        ----------
+        value : float
+            Energy [eV].
+
+        Raises
+        ------
+        OutOfRange
+            If the energy is none in eV, outside the range, a table or the harmonic's gap, or an axis cannot follow.
+        Uncertain
+            Where a calibration knows too little.
+        """
+        return {leg.axis.name: leg.position for leg in self._checked_legs(value)}
+
+    def _checked_legs(self, value: float) -> list[Leg]:
+        require_energy(value)
+        require_between(value, *self._range, self.name, "eV", "that is the range of this beamline")
+        return self.legs(float(value), self.undulator.harmonic_at(value, keep=self._scanning))
+
+    def check_value(self, value: float) -> None:
+        """Refuse an energy that some axis cannot follow to. Raises as `preview` does."""
+        for leg in self._checked_legs(value):
+            leg.axis.check_value(leg.position)
+
+    def duration(self, start: float, end: float) -> float:
+        """Return how long a move from one energy to another takes [s]."""
+        pairs = zip(self._checked_legs(start), self._checked_legs(end), strict=True)
+        return max(after.axis.duration(before.position, after.position) for before, after in pairs)
+
+    @property
+    def _scanning(self) -> bool:
+        """Whether a run has staged it: then the harmonic stays."""
+        return self._staged.value == "yes"
+
+    # moving
+
+    def move(
+        self,
+        position: float,
+        wait: bool = True,
+        moved_cb: Callable[..., None] | None = None,
+        timeout: float | None = None,
+    ) -> MoveStatus:
+        """Go to an energy, with everything that follows it.
+
+        Parameters
+        ----------
+        position : float
+            Energy [eV].
+        wait : bool
+            Whether to return only when all has arrived.
+        moved_cb : callable or None
+            Called with the status and `obj` when the move has ended.
+        timeout : float or None
+            Of no effect: each axis has its own, computed from its way.
+
+        Returns
+        -------
+        MoveStatus
+            Fails with one sentence that says which axis stopped where.
+
+        Raises
+        ------
+        OutOfRange, Uncertain
+            As `preview`; nothing moves then.
+        """
+        self.check_value(position)
+        keep = self._scanning
+        if self._errand is not None and not self._idle.is_set():
+            self.stop()
+        status = MoveStatus(self, float(position), call_stop_on_failure=False)
+        if moved_cb is not None:
+            status.add_callback(lambda ended: moved_cb(ended, obj=self))
+
+        def go(errand: Errand) -> None:
+            harmonic = self.undulator.settle_harmonic(position, keep=keep)
+            self.setpoint.put(float(position))
+            self._go(errand, float(position), harmonic)
+
+        self.run_errand(go, needs=(), status=status, on_failure=self._leave_in_order)
+        if wait:
+            try:
+                status.wait()
+            except KeyboardInterrupt:
+                self.stop()
+                raise
+        return status
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop every axis, and let the move under way fail."""
+        for axis in self.axes:
+            axis.stop()
+        self.end_errand("was stopped before all of its axes had arrived")
+
+    def _go(self, errand: Errand, energy: float, harmonic: int) -> None:
+        for group in self.steps(energy, harmonic):
+            legs = [leg for leg in group if leg.needed]
+            if legs and self._feedback_off and self.monochromator.feedback.is_on:
+                self._feedback_owed = True
+                self._switch_feedback(errand, "Off")
+            self._together(errand, legs, energy)
+        if self._feedback_owed:
+            self._switch_feedback(errand, "On")
+            self._feedback_owed = False
+
+    def _together(self, errand: Errand, legs: Iterable[Leg], energy: float) -> None:
+        """Move axes at the same time; if one fails, stop the others and raise."""
+        moving: dict[Positioner, StatusBase] = {}
+        seconds = 0.0
+        for leg in legs:
+            errand.require_possible()
+            seconds = max(seconds, MARGIN * leg.axis.duration(leg.axis.position, leg.position) + ALLOWANCE_S)
+            moving[leg.axis] = leg.axis.set(leg.position)
+            moving[leg.axis].add_callback(self._ended)
+
+        def ended() -> bool:
+            return all(one.done for one in moving.values()) or any(
+                one.done and not one.success for one in moving.values()
+            )
+
+        errand.until(ended, 2 * seconds + ALLOWANCE_S, lambda: ", ".join(axis.name for axis in moving))
+        for axis, status in moving.items():
+            if status.done and (error := status.exception()) is not None:
+                self._stop_others(axis, moving)
+                others = self._where(other for other in moving if other is not axis)
+                kind = Lost if isinstance(error, Lost) else Stopped if isinstance(error, Stopped) else MoveFailed
+                raise kind(
+                    f"{self.name} did not arrive at {energy:g} eV: {error}"
+                    + (f"; also stopped: {others}" if others else "")
+                ) from error
+
+    def _stop_others(self, failed: Positioner, moving: Mapping[Positioner, StatusBase]) -> None:
+        deadline = time.monotonic() + 2 * ALLOWANCE_S
+        for axis, status in moving.items():
+            if axis is not failed and not status.done:
+                axis.stop()
+        with self.woken:
+            while not all(status.done for status in moving.values()) and time.monotonic() < deadline:
+                self.woken.wait(deadline - time.monotonic())
+
+    def _where(self, axes: Iterable[Positioner]) -> str:
+        return ", ".join(f"{axis.name} at {axis.last_seen}" for axis in axes)
+
+    def _switch_feedback(self, errand: Errand, wanted: str) -> None:
+        status = self.monochromator.feedback.set(wanted)
+        status.add_callback(self._ended)
+        errand.until(lambda: status.done, FEEDBACK_S, f"{self.monochromator.feedback.name} to be {wanted}")
+        if (error := status.exception()) is not None:
+            raise error
+
+    def _leave_in_order(self) -> None:
+        """Stop every axis, and switch the feedback on again, after a move that failed."""
+        for axis in self.axes:
+            axis.stop()
+        if self._feedback_owed:
+            try:
+                self.monochromator.feedback.set("On").wait()
+            except DeviceError as error:
+                raise DeviceError(f"the feedback was not switched on again: {error}") from error
+            self._feedback_owed = False
+
+    def _ended(self, _: StatusBase) -> None:
+        self.wake()
+
+    def _bragg_moved(self, value: float, timestamp: float | None = None, **_: Any) -> None:
+        """Tell progress bars and other listeners where the energy is."""
+        energy = self.monochromator.energy_at(value)
+        self._run_subs(sub_type=self.SUB_READBACK, value=energy, timestamp=timestamp)

@@ -1,0 +1,241 @@
+"""Errands: what a device was told to do, carried out in a thread of its own, and sure to end.
+
+An errand reads like the interface document: put this, wait until that. It ends when it is done, and fails at once when
+an IOC that it needs is lost, when its device is stopped, or when its time is over; its status then carries one sentence
+that says what was waited for. Nothing is polled: monitors and connections wake it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from ophyd import Device, get_cl
+from ophyd.signal import EpicsSignalBase
+from ophyd.status import DeviceStatus, StatusBase
+
+from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
+from whiteline.devices.write_access import restore_write_access
+
+ANSWER_S = 1.0
+"""How long an IOC may take to answer a question [s]."""
+
+
+class Errand:
+    """One thing that a device was told to do.
+
+    Parameters
+    ----------
+    device : Watchful
+        Whose monitors and connections wake it.
+    needs : sequence of Signal
+        Signals without which it cannot be done.
+    """
+
+    def __init__(self, device: "Watchful", needs: Sequence[Any]) -> None:
+        self._device, self._needs = device, tuple(needs)
+        self._ended: Exception | None = None
+        self.pardoned = False
+
+    def until(self, true: Callable[[], bool], seconds: float, what: str | Callable[[], str]) -> None:
+        """Wait until something is true.
+
+        Parameters
+        ----------
+        true : callable
+            Asked whenever something has changed; it must not block.
+        seconds : float
+            For how long at most [s].
+        what : str or callable
+            What is waited for, as the end of "… waited 3.2 s for".
+
+        Raises
+        ------
+        Lost
+            If an IOC is lost meanwhile.
+        Overdue
+            If it did not become true in time.
+        DeviceError
+            What `give_up` was called with.
+        """
+        deadline = time.monotonic() + seconds
+        with self._device.woken:
+            while True:
+                self.require_possible()
+                if true():
+                    return
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    text = what if isinstance(what, str) else what()
+                    raise Overdue(f"{self._device.name} waited {seconds:.3g} s for {text}")
+                self._device.woken.wait(left)
+
+    def put(self, signal: Any, value: Any) -> Callable[[], bool]:
+        """Put a value, and return a function that tells whether the record has completed what it starts.
+
+        Raises
+        ------
+        Lost
+            If the IOC is lost, or gives no right to write.
+        """
+        completed = threading.Event()
+
+        def complete(**_: Any) -> None:
+            completed.set()
+            self._device.wake()
+
+        self.require_possible()
+        restore_write_access(signal)
+        if not signal.write_access:
+            raise Lost(f"{self._device.name} may not write to {signal.setpoint_pvname}: its IOC gives no right to")
+        signal.put(value, use_complete=True, callback=complete, connection_timeout=ANSWER_S, force=True)
+        return completed.is_set
+
+    def ask(self, signal: Any, **how: Any) -> Any:
+        """Return a fresh value, not one that a monitor brought earlier.
+
+        Raises
+        ------
+        Lost
+            If the IOC does not answer within a second.
+        """
+        self.require_possible()
+        try:
+            return signal.get(use_monitor=False, timeout=ANSWER_S, connection_timeout=ANSWER_S, **how)
+        except TimeoutError as error:
+            self.require_possible()
+            raise Lost(
+                f"{signal.pvname} of {self._device.name} does not answer within {ANSWER_S:g} s: its IOC may hang; "
+                "look whether it runs"
+            ) from error
+
+    def give_up(self, error: Exception, *, pardoned: bool = False) -> None:
+        """End it with an error, unless it has ended; pardoned, its status finishes as if it had been done."""
+        with self._device.woken:
+            self._ended = self._ended or error
+            self.pardoned = self.pardoned or pardoned
+            self._device.woken.notify_all()
+
+    def require_possible(self) -> None:
+        """Raise if it was given up, or an IOC that it needs is lost.
+
+        Raises
+        ------
+        Lost
+            Naming the process variable.
+        DeviceError
+            What `give_up` was called with.
+        """
+        if self._ended is not None:
+            raise self._ended
+        for signal in self._needs:
+            if not signal.connected:
+                raise Lost(
+                    f"{self._device.name} has lost {signal.pvname}: its IOC has gone; start it again, then repeat what "
+                    "failed"
+                )
+
+
+class Watchful(Device):
+    """A device that runs errands, and that is as good as new when its IOC was lost and is back.
+
+    Monitors of the components named in `woken_by` wake an errand, and so does every connection that is lost or found.
+    """
+
+    woken_by: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.woken = threading.Condition()
+        self._errand: Errand | None = None
+        self._idle = threading.Event()
+        self._idle.set()
+        super().__init__(*args, **kwargs)
+
+    def _instantiate_component(self, attr: str) -> Any:
+        made = super()._instantiate_component(attr)
+        if isinstance(made, EpicsSignalBase):
+            made.subscribe(self._connection_changed, event_type=made.SUB_META, run=False)
+        if attr in self.woken_by:
+            made.subscribe(self.wake, run=False)
+        return made
+
+    def _connection_changed(self, *, obj: Any, **_: Any) -> None:
+        restore_write_access(obj)
+        self.wake()
+
+    def wake(self, **_: Any) -> None:
+        """Let an errand look again; a callback of signals and statuses."""
+        with self.woken:
+            self.woken.notify_all()
+
+    def run_errand(
+        self,
+        work: Callable[[Errand], None],
+        *,
+        needs: Sequence[Any],
+        status: StatusBase | None = None,
+        on_failure: Callable[[], None] | None = None,
+    ) -> StatusBase:
+        """Carry something out in a thread of its own, after the errand before it has ended.
+
+        Parameters
+        ----------
+        work : callable
+            Does it, with the errand to wait by.
+        needs : sequence of Signal
+            Signals without which it cannot be done.
+        status : Status or None
+            That tells its end; a new one of this device if None.
+        on_failure : callable or None
+            What is done before the status fails, such as to stop a motor.
+
+        Returns
+        -------
+        Status
+            Fails with what `work` raises.
+        """
+        chosen = status or DeviceStatus(self, call_stop_on_failure=False)
+        with self.woken:
+            before, errand, idle = self._idle, Errand(self, needs), threading.Event()
+            self._errand, self._idle = errand, idle
+
+        def carry_out() -> None:
+            before.wait()
+            try:
+                work(errand)
+            except Exception as error:
+                failure = error if isinstance(error, DeviceError | ValueError) else _unforeseen(self, error)
+                try:
+                    if on_failure is not None:
+                        on_failure()
+                except Exception as second:
+                    failure.add_note(f"and after that: {second}")
+                finally:
+                    idle.set()
+                    if errand.pardoned:
+                        chosen.set_finished()
+                    else:
+                        chosen.set_exception(failure)
+            else:
+                idle.set()
+                chosen.set_finished()
+
+        self._thread(carry_out).start()
+        return chosen
+
+    def _thread(self, target: Callable[[], None]) -> threading.Thread:
+        # a thread that talks to Channel Access must join the client's context
+        return get_cl().thread_class(target=target, name=f"errand of {self.name}", daemon=True)
+
+    def end_errand(self, why: str = "was stopped", *, success: bool = False) -> None:
+        """End the errand under way, if there is one; its status fails, or finishes if that counts as a success."""
+        errand = self._errand
+        if errand is not None:
+            errand.give_up(Stopped(f"{self.name} {why}"), pardoned=success)
+
+
+def _unforeseen(device: Device, error: Exception) -> DeviceError:
+    """Return an error of a library as one of ours, with its cause."""
+    failure = DeviceError(f"{device.name}: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,255 @@
+"""The undulator: its gap with a busy record, and the harmonic that is chosen once for an edge."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ophyd import Component, EpicsSignal, EpicsSignalRO, Signal
+
+from whiteline.analysis.calibration import Table
+from whiteline.analysis.checks import require_energy
+from whiteline.analysis.laws import undulator as law
+from whiteline.devices.axis import AxisOf, WithAxes
+from whiteline.devices.calibrated import CalibrationSignal
+from whiteline.devices.errands import ANSWER_S, Errand
+from whiteline.devices.errors import MoveFailed
+from whiteline.devices.motor import AxisSettings
+from whiteline.devices.positioner import Positioner
+
+NEAR_EDGE = (0.97, 1.05)
+"""An energy that is gone to stands for its edge: energies from this share of it to that one keep their harmonic."""
+
+
+@dataclass(frozen=True)
+class GapSettings(AxisSettings):
+    """What the description says of a gap; `tolerance` is 1 µm if not given.
+
+    Parameters
+    ----------
+    velocity : float
+        [mm/s]
+    latency_s : float
+        How long it is busy before it moves [s].
+    """
+
+    velocity: float = 0.1
+    latency_s: float = 0.5
+
+
+class UndulatorGap(Positioner):
+    """The gap [mm]: set it, start it, and wait until it is no longer busy.
+
+    Parameters
+    ----------
+    prefix : str
+        Of its process variables.
+    settings : GapSettings
+        Limits and figures of its motion.
+    """
+
+    woken_by = ("busy", "readback")
+
+    readback = Component(EpicsSignalRO, ":readback", auto_monitor=True, kind="hinted")
+    setpoint = Component(EpicsSignal, ":set", auto_monitor=True, kind="normal")
+    start = Component(EpicsSignal, ":start", kind="omitted")
+    stop_signal = Component(EpicsSignal, ":stop", kind="omitted")
+    busy = Component(EpicsSignalRO, ":busy", auto_monitor=True, kind="omitted")
+
+    egu = "mm"
+
+    def __init__(self, prefix: str = "", *, name: str, settings: GapSettings, **kwargs: Any) -> None:
+        self.settings = settings
+        super().__init__(prefix, name=name, **kwargs)
+        self.readback.name = self.name
+
+    @property
+    def readback_signal(self) -> Any:
+        """Where it is."""
+        return self.readback
+
+    @property
+    def needed_signals(self) -> Sequence[Any]:
+        """Without these it cannot be moved."""
+        return self.readback, self.setpoint, self.start, self.busy
+
+    @property
+    def tolerance(self) -> float:
+        """How near counts as there [mm]."""
+        return 1e-3 if self.settings.tolerance is None else self.settings.tolerance
+
+    @property
+    def travel(self) -> tuple[float, float]:
+        """The smallest and the largest gap [mm]."""
+        return self.settings.low, self.settings.high
+
+    @property
+    def slow_down_s(self) -> float:
+        """How long a stop takes [s]."""
+        return self.settings.latency_s
+
+    def duration(self, start: float, end: float) -> float:
+        """Return how long a move takes [s]."""
+        return self.settings.latency_s + abs(end - start) / self.settings.velocity
+
+    def _rests(self, errand: Errand) -> bool:
+        return bool(errand.ask(self.busy) == 0)
+
+    def _command(self, errand: Errand, target: float) -> Callable[[], bool]:
+        # a set point that was refused would let the gap start towards an older one
+        errand.until(errand.put(self.setpoint, target), ANSWER_S, f"{self.setpoint.setpoint_pvname} to take {target:g}")
+        taken = float(errand.ask(self.setpoint))
+        if abs(taken - target) > self.tolerance:
+            raise MoveFailed(f"{self.setpoint.setpoint_pvname} did not take {target:.6g} mm, it is {taken:.6g} mm")
+        return errand.put(self.start, 1)
+
+    def _halt(self) -> None:
+        if self.stop_signal.connected:
+            self.stop_signal.put(1, wait=False)
+
+    @readback.sub_value
+    def _readback_changed(self, value: Any = None, timestamp: Any = None, **_: Any) -> None:
+        if value is not None:
+            self._set_position(value, timestamp=timestamp)
+
+    @busy.sub_value
+    def _busy_changed(self, value: Any = None, **_: Any) -> None:
+        if value is not None:
+            self._done_changed(value == 0)
+
+
+class EnergiesOfScan(Signal):
+    """The lowest and the highest energy of a scan [eV]; to set them chooses the harmonic for all of it."""
+
+    def check_value(self, value: Sequence[float], **_: Any) -> None:
+        """Refuse energies that no one harmonic reaches.
+
+        Raises
+        ------
+        OutOfRange
+            Naming the energy, and where to divide the list.
+        """
+        self.parent.harmonic_of(value)
+
+    def put(self, value: Sequence[float], **kwargs: Any) -> None:
+        """Choose the harmonic for a list of energies."""
+        self.parent.harmonic.put(self.parent.harmonic_of(value), force=True)
+        super().put([float(min(value)), float(max(value))], **kwargs | {"force": True})
+
+
+class Undulator(WithAxes):
+    """A planar undulator whose gap follows the energy on one harmonic.
+
+    The harmonic is chosen once for an edge, the brightest that reaches all of it, and kept as long as energies stay
+    there; while a scan runs it never changes.
+
+    Parameters
+    ----------
+    axes : mapping of str to GapSettings
+        Of the gap.
+    law : Undulator
+        Gap against energy, and its limits.
+    harmonic : int or None
+        One that is always kept; None to choose.
+    detune_eV : float
+        By how much the peak of the harmonic is put above the energy [eV].
+    """
+
+    gap = AxisOf(UndulatorGap)
+    harmonic = Component(Signal, value=0, kind="config", doc="0 while none was chosen")
+    energies = Component(EnergiesOfScan, value=[0.0, 0.0], kind="config")
+    detune = Component(Signal, value=0.0, kind="config", metadata={"units": "eV"})
+    gap_table = Component(CalibrationSignal, of=Table, kind="config")
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        axes: Mapping[str, AxisSettings],
+        law: law.Undulator,
+        harmonic: int | None = None,
+        detune_eV: float = 0.0,
+        gap_table: Table | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.law = law
+        self._always = harmonic
+        super().__init__(prefix, name=name, axes=axes, **kwargs)
+        self.detune.put(float(detune_eV))
+        if harmonic is not None:
+            self.harmonic.put(harmonic)
+        if gap_table is not None:
+            self.gap_table.put(gap_table)
+
+    def harmonic_of(self, energies: Sequence[float]) -> int:
+        """Return the harmonic for a list of energies [eV]: the brightest that reaches all of them.
+
+        Raises
+        ------
+        OutOfRange
+            If none does, naming the energy, or where to divide the list.
+        """
+        require_energy(energies)
+        if self._always is not None:
+            return self._always
+        return self.law.choose_harmonic([energy + self.detune.get() for energy in energies])
+
+    def window(self, energy: float) -> tuple[float, float]:
+        """Return the energies that an edge near this energy is scanned over [eV], as far as one harmonic reaches."""
+        low, high = (share * energy for share in NEAR_EDGE)
+        detune = self.detune.get()
+        return (low, high) if self.law.harmonics([low + detune, high + detune]) else (energy, energy)
+
+    def harmonic_at(self, energy: float, *, keep: bool = False) -> int:
+        """Return the harmonic on which the undulator would go to an energy [eV].
+
+        Parameters
+        ----------
+        energy : float
+            Photon energy [eV].
+        keep : bool
+            Whether a harmonic that was chosen is kept in any case, as during a scan.
+        """
+        chosen = int(self.harmonic.get())
+        low, high = self.energies.get()
+        if chosen and (keep or self._always is not None or low <= energy <= high):
+            return chosen
+        return self.harmonic_of(self.window(energy))
+
+    def settle_harmonic(self, energy: float, *, keep: bool = False) -> int:
+        """Choose the harmonic for the edge around an energy, unless the one that was chosen serves it."""
+        harmonic = self.harmonic_at(energy, keep=keep)
+        low, high = self.energies.get()
+        if self._always is None and not keep and not low <= energy <= high:
+            self.energies.put(self.window(energy))
+        elif not self.harmonic.get():
+            self.harmonic.put(harmonic)
+        return harmonic
+
+    def gap_at(self, energy: float, harmonic: int) -> float:
+        """Return the gap [mm] for an energy [eV], by the table of this harmonic if there is one, else by the law.
+
+        Raises
+        ------
+        OutOfRange
+            If the gap lies outside its limits, naming the harmonics that would do; or the energy outside the table.
+        """
+        require_energy(energy)
+        peak = energy + float(self.detune.get())
+        if self.gap_table.present and self.gap_table.calibration.harmonic == harmonic:
+            return self.gap_table.calibration.position(peak)
+        return self.law.gap(peak, harmonic)
+
+    def off_peak_eV(self, energy: float, harmonic: int) -> float:
+        """Return by how much the peak of the harmonic lies off [eV] at the gap as it stands, for an energy."""
+        low, high = self.law.lowest_gap, self.law.highest_gap
+        if not low <= self.gap.position <= high:
+            return float("inf")
+        # by the law alone a table would not count: the difference of two gaps is turned into energies instead
+        here = self.law.energy(self.gap.position, harmonic)
+        there = self.law.energy(min(max(self.gap_at(energy, harmonic), low), high), harmonic)
+        return float(here - there)
+
+    def width(self, energy: float, harmonic: int) -> float:
+        """Return the width of the harmonic, E / (n N) [eV]."""
+        return self.law.harmonic_width(energy, harmonic)
