@@ -64,3 +64,9 @@ class WithAxes(Device):
             )
         self.axes = dict(axes)
         super().__init__(*args, **kwargs)
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """What a table or plot shows of this device: what it declares as hinted, not every axis that it carries."""
+        shown = (getattr(self, name) for name, one in self._sig_attrs.items() if one.kind == Kind.hinted)
+        return {"fields": [field for one in shown for field in one.hints.get("fields", [])]}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ophyd import Component, Signal
+from ophyd import Component
 from ophyd.positioner import PositionerBase
 from ophyd.status import MoveStatus, StatusBase
 
@@ -22,7 +22,7 @@ from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
 from whiteline.devices.legs import Leg
 from whiteline.devices.monochromator import LOCKS_S, Monochromator
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Positioner
-from whiteline.devices.shown import Computed
+from whiteline.devices.shown import Computed, Setting
 from whiteline.devices.undulator import Undulator
 
 HEIGHT_DEAD_BAND_UM = 1.0
@@ -48,14 +48,20 @@ class Energy(Watchful, PositionerBase):
         The range of the beamline [eV].
     feedback_off : bool
         Whether the feedback of the second crystal is switched off while axes move.
+
+    Attributes
+    ----------
+    optics_follow : Setting
+        Whether the optics follow; False leaves them where they are, as for a look at what chromatic focus costs.
     """
 
     readback = Component(Computed, compute=lambda energy: energy.position, unit="eV", kind="hinted")
-    setpoint = Component(Signal, value=float("nan"), kind="normal", metadata={"units": "eV"})
+    setpoint = Component(Setting, value=float("nan"), kind="normal", unit="eV")
     bragg = Component(Computed, compute=lambda energy: energy.monochromator.bragg.position, unit="deg", precision=6)
     crystal_gap = Component(
         Computed, compute=lambda energy: energy.monochromator.crystal_gap.position, unit="mm", precision=5
     )
+    optics_follow = Component(Setting, value=True, kind="config")
     undulator_gap = Component(Computed, compute=lambda energy: energy.undulator.gap.position, unit="mm", precision=4)
 
     egu: ClassVar[str] = "eV"
@@ -84,9 +90,14 @@ class Energy(Watchful, PositionerBase):
     # where each axis goes
 
     @property
+    def source_axes(self) -> Sequence[Positioner]:
+        """The axes that set the energy: those of monochromator and undulator."""
+        return self.monochromator.bragg, self.monochromator.crystal_gap, self.undulator.gap
+
+    @property
     def axes(self) -> Sequence[Positioner]:
         """All axes that follow the energy."""
-        return self.monochromator.bragg, self.monochromator.crystal_gap, self.undulator.gap
+        return self.source_axes
 
     def legs(self, energy: float, harmonic: int) -> list[Leg]:
         """Return where every axis is to go, if all arrive exactly.
@@ -139,12 +150,19 @@ class Energy(Watchful, PositionerBase):
         Uncertain
             Where a calibration knows too little.
         """
-        return {leg.axis.name: leg.position for leg in self._checked_legs(value)}
+        return {leg.axis.name: float(leg.position) for leg in self._checked_legs(value)}
 
     def _checked_legs(self, value: float) -> list[Leg]:
         require_energy(value)
         require_between(value, *self._range, self.name, "eV", "that is the range of this beamline")
-        return self.legs(float(value), self.undulator.harmonic_at(value, keep=self._scanning))
+        legs = self.legs(float(value), self.undulator.harmonic_at(value, keep=self._scanning))
+        return self._followed(legs)
+
+    def _followed(self, legs: list[Leg]) -> list[Leg]:
+        """Return the legs without those of the optics, while these are told to stay."""
+        if self.optics_follow.get():
+            return legs
+        return [leg for leg in legs if leg.axis in self.source_axes]
 
     def check_value(self, value: float) -> None:
         """Refuse an energy that some axis cannot follow to. Raises as `preview` does."""
@@ -217,13 +235,16 @@ class Energy(Watchful, PositionerBase):
 
     def stop(self, *, success: bool = False) -> None:
         """Stop every axis, and let the move under way fail."""
+        moving = [axis for axis in self.axes if axis.moving]
+        where = self._where(moving) or "none of them moved"
+        # first the errand, so that it does not take the stop of an axis for the failure of that axis
+        self.end_errand(f"was stopped before all of its axes had arrived: {where}")
         for axis in self.axes:
             axis.stop()
-        self.end_errand("was stopped before all of its axes had arrived")
 
     def _go(self, errand: Errand, energy: float, harmonic: int) -> None:
         for group in self.steps(energy, harmonic):
-            legs = [leg for leg in group if leg.needed]
+            legs = [leg for leg in self._followed(group) if leg.needed]
             if legs and self._feedback_off and self.monochromator.feedback.is_on:
                 self._feedback_owed = True
                 self._switch_feedback(errand, "Off")

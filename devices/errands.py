@@ -102,7 +102,8 @@ class Errand:
         self.require_possible()
         try:
             return signal.get(use_monitor=False, timeout=ANSWER_S, connection_timeout=ANSWER_S, **how)
-        except TimeoutError as error:
+        except Exception as error:
+            # pyepics has three words for it: a time-out, a warning of one, and a get on a circuit that just broke
             self.require_possible()
             raise Lost(
                 f"{signal.pvname} of {self._device.name} does not answer within {ANSWER_S:g} s: its IOC may hang; "

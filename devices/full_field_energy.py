@@ -7,7 +7,7 @@ differ in where the detector goes: to a constant magnification, nowhere, or wher
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from ophyd import Component, Signal
+from ophyd import Component
 
 from whiteline.analysis.calibration import MagnificationCalibration
 from whiteline.analysis.laws import full_field as law
@@ -16,7 +16,7 @@ from whiteline.devices.energy import Energy
 from whiteline.devices.legs import Leg
 from whiteline.devices.optics import Condenser, DetectorStage, ZonePlate
 from whiteline.devices.positioner import Positioner
-from whiteline.devices.shown import Computed
+from whiteline.devices.shown import Computed, Setting
 
 DetectorMode = Literal["constant-magnification", "fixed", "table"]
 
@@ -53,8 +53,8 @@ class FullFieldEnergy(Energy):
     detector_z = Component(Computed, compute=lambda energy: energy.detector.z.position, unit="mm")
     magnification = Component(Computed, compute=lambda energy: energy.magnification_now(), precision=4)
     pixel = Component(Computed, compute=lambda energy: energy.pixel_nm(), unit="nm", precision=4)
-    mode = Component(Signal, value="", kind="config")
-    wanted_magnification = Component(Signal, value=0.0, kind="config")
+    mode = Component(Setting, value="", kind="config")
+    wanted_magnification = Component(Setting, value=0.0, kind="config")
     magnification_calibration = Component(CalibrationSignal, of=MagnificationCalibration, kind="config")
 
     def __init__(
@@ -85,7 +85,7 @@ class FullFieldEnergy(Energy):
     def axes(self) -> Sequence[Positioner]:
         """All axes that follow the energy."""
         lens = self.zone_plate
-        return *super().axes, self.detector.z, lens.z, lens.x, lens.y, self.condenser.z
+        return *self.source_axes, self.detector.z, lens.z, lens.x, lens.y, self.condenser.z
 
     def legs(self, energy: float, harmonic: int) -> list[Leg]:
         """Return where every axis is to go, if all arrive exactly."""

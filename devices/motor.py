@@ -73,7 +73,9 @@ class Motor(Positioner, EpicsMotor):
 
     def __init__(self, prefix: str = "", *, name: str, settings: AxisSettings | None = None, **kwargs: Any) -> None:
         self.settings = settings or AxisSettings(prefix)
+        self._unit: str | None = None
         super().__init__(prefix, name=name, **kwargs)
+        self.motor_egu.subscribe(self._unit_changed)
 
     # what a positioner asks for
 
@@ -152,6 +154,14 @@ class Motor(Positioner, EpicsMotor):
         return ", ".join(found)
 
     # what the stock class does, told by monitors
+
+    @property
+    def egu(self) -> str:
+        """The unit, as the last monitor had it: sentences about a lost IOC need it, too."""
+        return self.motor_egu.get() if self._unit is None else self._unit
+
+    def _unit_changed(self, value: Any = None, **_: Any) -> None:
+        self._unit = value
 
     def _move_changed(self, value: Any = None, **_: Any) -> None:
         if value is not None:

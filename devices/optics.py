@@ -6,7 +6,7 @@ Each knows its own law and calibration, and answers where it must stand; what mo
 from collections.abc import Mapping
 from typing import Any
 
-from ophyd import Component, Device, Signal
+from ophyd import Component, Device
 
 from whiteline.analysis.calibration import FocusCalibration, Table
 from whiteline.analysis.checks import OutOfRange
@@ -17,7 +17,7 @@ from whiteline.devices.axis import AxisOf, PartOf, WithAxes
 from whiteline.devices.calibrated import CalibrationSignal
 from whiteline.devices.legs import Leg
 from whiteline.devices.motor import AxisSettings
-from whiteline.devices.shown import Computed
+from whiteline.devices.shown import Computed, Setting
 
 FOCUS_DEAD_BAND = 0.02
 """Part of the depth of focus by which a zone plate may be off before it is moved."""
@@ -41,9 +41,9 @@ class ZonePlate(WithAxes):
 
     x = AxisOf()
     y = AxisOf()
-    z = AxisOf()
+    z = AxisOf(kind="hinted")
     calibration = Component(CalibrationSignal, of=FocusCalibration, kind="config")
-    straight_at = Component(Signal, value=0.0, kind="config", metadata={"units": "mm"})
+    straight_at = Component(Setting, value=0.0, kind="config", unit="mm")
 
     def __init__(
         self,
@@ -131,8 +131,8 @@ class OrderSortingAperture(WithAxes):
 
     x = AxisOf()
     y = AxisOf()
-    z = AxisOf()
-    distance = Component(Signal, value=0.0, kind="config", metadata={"units": "mm"})
+    z = AxisOf(kind="hinted")
+    distance = Component(Setting, value=0.0, kind="config", unit="mm")
 
     def __init__(
         self,
@@ -174,10 +174,8 @@ class Mirror(WithAxes):
         By how much the spot may have walked since the mirror was aligned [µm].
     """
 
-    pitch = AxisOf()
-    aligned_at = Component(
-        Signal, value=0.0, kind="config", metadata={"units": "urad"}, doc="pitch when it was aligned"
-    )
+    pitch = AxisOf(kind="hinted")
+    aligned_at = Component(Setting, value=0.0, kind="config", unit="urad", doc="pitch when it was aligned")
     beam_walk = Component(Computed, compute=lambda mirror: mirror.walk_um(mirror.pitch.position), unit="um")
 
     def __init__(
@@ -258,7 +256,7 @@ class DetectorStage(WithAxes):
         Measured positions against energy, for a detector that goes by them.
     """
 
-    z = AxisOf()
+    z = AxisOf(kind="hinted")
     table = Component(CalibrationSignal, of=Table, kind="config")
 
     def __init__(

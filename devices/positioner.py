@@ -51,6 +51,7 @@ class Positioner(Watchful, PositionerBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._pulses = 0
+        self._moving = False
         self._at_rest = False
         self._commanded = False
         super().__init__(*args, **kwargs)
@@ -107,7 +108,7 @@ class Positioner(Watchful, PositionerBase):
             self._pulses += 1
         self.wake()
         if changed:  # those who listen are told of any move; our own end by their errands
-            self._run_subs(sub_type=self.SUB_DONE if at_rest else self.SUB_START)
+            self._run_subs(sub_type=self.SUB_DONE if at_rest else self.SUB_START, timestamp=time.time())
 
     # what plans and scientists use
 
@@ -123,6 +124,11 @@ class Positioner(Watchful, PositionerBase):
         if not self.readback_signal.connected:
             raise Lost(f"{self.name} has lost {self.readback_signal.pvname}: its IOC has gone; start it again")
         return float(self.readback_signal.get())
+
+    @property
+    def moving(self) -> bool:
+        """Whether it moves, as the last monitor had it."""
+        return bool(self._moving)
 
     @property
     def limits(self) -> tuple[float, float]:

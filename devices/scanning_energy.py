@@ -43,7 +43,7 @@ class ZonePlateEnergy(Energy):
     def axes(self) -> Sequence[Positioner]:
         """All axes that follow the energy."""
         lens = self.zone_plate
-        return *super().axes, self.aperture.z, lens.z, lens.x, lens.y
+        return *self.source_axes, self.aperture.z, lens.z, lens.x, lens.y
 
     def legs(self, energy: float, harmonic: int) -> list[Leg]:
         """Return where every axis is to go, if all arrive exactly.

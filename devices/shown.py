@@ -1,4 +1,4 @@
-"""Readings that are computed, or copied from another device, with their unit."""
+"""Numbers of Python's own with their unit: readings that are computed, and settings that a message changes."""
 
 import time
 from collections.abc import Callable
@@ -51,3 +51,31 @@ class Computed(Signal):
         """Say what kind of number it is."""
         described = {"source": f"PY:{self.name}", "dtype": "number", "shape": [], "precision": self._precision}
         return {self.name: described | ({"units": self._unit} if self._unit else {})}
+
+
+class Setting(Signal):
+    """A value that a device keeps, with its unit; recorded with the configuration, and changed by a message.
+
+    Parameters
+    ----------
+    unit : str
+        Of the value, if it has one.
+    check : callable or None
+        Called with a value before it is taken; raises if it cannot be.
+    """
+
+    def __init__(self, *, unit: str = "", check: Callable[[Any], None] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._unit, self._check = unit, check
+
+    def check_value(self, value: Any, **_: Any) -> None:
+        """Refuse what cannot be. Raises what the check of this setting raises."""
+        if self._check is not None:
+            self._check(value)
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Say what kind of value it is."""
+        described: dict[str, dict[str, Any]] = super().describe()
+        if self._unit:
+            described[self.name]["units"] = self._unit
+        return described

@@ -7,7 +7,7 @@ from typing import Any
 from ophyd import Component, EpicsSignal, EpicsSignalRO, Signal
 
 from whiteline.analysis.calibration import Table
-from whiteline.analysis.checks import require_energy
+from whiteline.analysis.checks import OutOfRange, require_energy
 from whiteline.analysis.laws import undulator as law
 from whiteline.devices.axis import AxisOf, WithAxes
 from whiteline.devices.calibrated import CalibrationSignal
@@ -15,6 +15,7 @@ from whiteline.devices.errands import ANSWER_S, Errand
 from whiteline.devices.errors import MoveFailed
 from whiteline.devices.motor import AxisSettings
 from whiteline.devices.positioner import Positioner
+from whiteline.devices.shown import Setting
 
 NEAR_EDGE = (0.97, 1.05)
 """An energy that is gone to stands for its edge: energies from this share of it to that one keep their harmonic."""
@@ -117,6 +118,18 @@ class UndulatorGap(Positioner):
             self._done_changed(value == 0)
 
 
+def require_odd(harmonic: int) -> None:
+    """Refuse a harmonic that does not shine on the axis.
+
+    Raises
+    ------
+    OutOfRange
+        If it is even, or negative; 0 stands for none.
+    """
+    if harmonic and (harmonic < 0 or harmonic % 2 == 0):
+        raise OutOfRange("harmonic", harmonic, "must be odd: on the axis only odd harmonics shine")
+
+
 class EnergiesOfScan(Signal):
     """The lowest and the highest energy of a scan [eV]; to set them chooses the harmonic for all of it."""
 
@@ -154,10 +167,10 @@ class Undulator(WithAxes):
         By how much the peak of the harmonic is put above the energy [eV].
     """
 
-    gap = AxisOf(UndulatorGap)
-    harmonic = Component(Signal, value=0, kind="config", doc="0 while none was chosen")
+    gap = AxisOf(UndulatorGap, kind="hinted")
+    harmonic = Component(Setting, value=0, check=require_odd, kind="config", doc="0 while none was chosen")
     energies = Component(EnergiesOfScan, value=[0.0, 0.0], kind="config")
-    detune = Component(Signal, value=0.0, kind="config", metadata={"units": "eV"})
+    detune = Component(Setting, value=0.0, kind="config", unit="eV")
     gap_table = Component(CalibrationSignal, of=Table, kind="config")
 
     def __init__(

@@ -32,6 +32,8 @@ class State:
         Of the zone plate of a full-field microscope.
     drift_x, drift_y : float
         Of the sample since the start [nm].
+    field_x, field_y : float
+        Where the field of view, or the spot, lies beside the optical axis, as the optics have shifted it [nm].
     """
 
     energy: float
@@ -42,6 +44,8 @@ class State:
     magnification: float
     drift_x: float
     drift_y: float
+    field_x: float
+    field_y: float
 
 
 def state_of(
@@ -61,15 +65,20 @@ def state_of(
         What is believed of the monochromator.
     """
     drift = microscope.drift.position(readings.time_s, readings.moves_s)
-    dark = State(NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, *drift)
+    dark = State(NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, *drift, NOT_THERE, NOT_THERE)
     try:
         if isinstance(microscope, FullFieldMicroscope) and isinstance(readings, FullFieldReadings):
             optics = microscope.optics(readings, frame)
             energy, defocus, depth = optics.energy, optics.defocus, optics.depth_of_focus
-            magnification = optics.magnification
+            magnification, field_um = optics.magnification, optics.lens_um
         elif isinstance(microscope, Nanoprobe) and isinstance(readings, ScanReadings):
             probe = microscope.probe(readings, frame)
             energy, defocus, depth, magnification = probe.energy, probe.defocus, NOT_THERE, NOT_THERE
+            # the spot is told in the frame of the sample, which has moved and drifted
+            field_um = tuple(  # type: ignore[assignment]
+                spot + stage + 1e-3 * drifted
+                for spot, stage, drifted in zip(probe.place_um, readings.sample_um, drift, strict=True)
+            )
             if isinstance(microscope.optic, Lens):
                 depth = microscope.optic.zone_plate.depth_of_focus(energy)
         else:
@@ -86,4 +95,6 @@ def state_of(
         defocus=defocus,
         depth_of_focus=depth,
         magnification=magnification,
+        field_x=1e3 * field_um[0],
+        field_y=1e3 * field_um[1],
     )

@@ -26,6 +26,8 @@ UNITS = {
     "magnification": "",
     "drift_x": "nm",
     "drift_y": "nm",
+    "field_x": "nm",
+    "field_y": "nm",
 }
 """Units of the fields of a `State`."""
 
