@@ -148,7 +148,7 @@ class OrderSortingAperture(Device):
         )
 
 
-class Mirror(Device):
+class Mirror(Table):
     """One mirror of a Kirkpatrick–Baez pair."""
 
     focal_length_mm: Positive

@@ -8,7 +8,7 @@ from whiteline.beamline.description.axes import DegreeAxis, MicrometreAxis, Mill
 from whiteline.beamline.description.base import PV, Count, Device, Positive, Table
 
 
-class CoarseStage(Device):
+class CoarseStage(Table):
     """Long travel, by motors."""
 
     x: MillimetreAxis
@@ -16,7 +16,7 @@ class CoarseStage(Device):
     z: MillimetreAxis
 
 
-class FineStage(Device):
+class FineStage(Table):
     """Short travel, by piezos in closed loop."""
 
     x: MicrometreAxis
@@ -24,7 +24,7 @@ class FineStage(Device):
     z: MicrometreAxis
 
 
-class Interferometer(Device):
+class Interferometer(Table):
     """An independent reading of the sample's position, one channel an axis."""
 
     prefix: PV

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from whiteline.beamline.description import Beamline, DescriptionError, load
+from whiteline.beamline.description.detectors import Files
 
 SLOWEST, FASTEST = 0.01, 1000.0
 
@@ -88,7 +89,16 @@ class Options:
             for one in simulation.species
         )
         simulation = simulation.model_copy(update={"species": tables})
-        return beamline.model_copy(update={"simulation": simulation})
+        return beamline.model_copy(update={"simulation": simulation} | self._detectors(beamline))
+
+    def _detectors(self, beamline: Beamline) -> dict[str, object]:
+        """Return the detectors that write files, with the folder of these options."""
+        if self.data is None:
+            return {}
+        folder = self.data.resolve()
+        files = Files(write=folder, read=folder)
+        detectors = {"camera": beamline.camera, "fluorescence": beamline.fluorescence}
+        return {name: one.model_copy(update={"files": files}) for name, one in detectors.items() if one is not None}
 
     def folder(self, beamline: Beamline) -> Path:
         """Return the folder for files, made if need be, so that a group can write into it.
