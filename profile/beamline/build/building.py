@@ -1,0 +1,45 @@
+"""Build the devices of a beamline."""
+
+from collections.abc import Mapping
+
+from whiteline.analysis.calibration import Calibration
+from whiteline.beamline.build.beam import beam_of
+from whiteline.beamline.build.calibrations import require_known
+from whiteline.beamline.build.detectors import detectors_of
+from whiteline.beamline.build.devices import Devices
+from whiteline.beamline.build.optics import optics_of
+from whiteline.beamline.build.stages import sample_stage
+from whiteline.beamline.description import Beamline
+
+
+def build(beamline: Beamline, *, calibrations: Mapping[str, Calibration] | None = None) -> Devices:
+    """Build every device of a beamline; nothing is moved, and nothing need be connected yet.
+
+    Parameters
+    ----------
+    beamline : Beamline
+        Its description.
+    calibrations : mapping of str to Calibration or None
+        What was measured, by what it is of: "monochromator", "undulator.gap", "zone_plate", "detector.z" and
+        "magnification". What is not given is taken from the design.
+
+    Returns
+    -------
+    Devices
+        By name.
+
+    Raises
+    ------
+    DescriptionError
+        If a class of the site's own cannot be imported.
+    ValueError
+        If a calibration is of something else, or of another kind.
+    """
+    measured = calibrations or {}
+    require_known(measured)
+    return Devices(
+        beam_of(beamline)
+        | optics_of(beamline, measured)
+        | {"sample": sample_stage(beamline.sample)}
+        | detectors_of(beamline)
+    )
