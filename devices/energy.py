@@ -21,7 +21,7 @@ from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
 from whiteline.devices.legs import Leg
 from whiteline.devices.monochromator import LOCKS_S, Monochromator
-from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Positioner
+from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner
 from whiteline.devices.shown import Computed, Setting
 from whiteline.devices.undulator import Undulator
 
@@ -215,7 +215,7 @@ class Energy(Watchful, PositionerBase):
         keep = self._scanning
         if self._errand is not None and not self._idle.is_set():
             self.stop()
-        status = MoveStatus(self, float(position), call_stop_on_failure=False)
+        status = Arrival(self, float(position), call_stop_on_failure=False)
         if moved_cb is not None:
             status.add_callback(lambda ended: moved_cb(ended, obj=self))
 
@@ -234,11 +234,15 @@ class Energy(Watchful, PositionerBase):
         return status
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop every axis, and let the move under way fail."""
+        """Stop every axis.
+
+        The move under way fails, unless `success` says that it was stopped on purpose: the RunEngine says so when it
+        pauses, and goes there anew when it resumes.
+        """
         moving = [axis for axis in self.axes if axis.moving]
         where = self._where(moving) or "none of them moved"
         # first the errand, so that it does not take the stop of an axis for the failure of that axis
-        self.end_errand(f"was stopped before all of its axes had arrived: {where}")
+        self.end_errand(f"was stopped before all of its axes had arrived: {where}", success=success)
         for axis in self.axes:
             axis.stop()
 

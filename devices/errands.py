@@ -91,22 +91,29 @@ class Errand:
         signal.put(value, use_complete=True, callback=complete, connection_timeout=ANSWER_S, force=True)
         return completed.is_set
 
-    def ask(self, signal: Any, **how: Any) -> Any:
+    def ask(self, signal: Any, seconds: float = ANSWER_S, **how: Any) -> Any:
         """Return a fresh value, not one that a monitor brought earlier.
+
+        Parameters
+        ----------
+        signal : Signal
+            Whose value.
+        seconds : float
+            How long its IOC may take [s].
 
         Raises
         ------
         Lost
-            If the IOC does not answer within a second.
+            If the IOC does not answer in time.
         """
         self.require_possible()
         try:
-            return signal.get(use_monitor=False, timeout=ANSWER_S, connection_timeout=ANSWER_S, **how)
+            return signal.get(use_monitor=False, timeout=seconds, connection_timeout=ANSWER_S, **how)
         except Exception as error:
             # pyepics has three words for it: a time-out, a warning of one, and a get on a circuit that just broke
             self.require_possible()
             raise Lost(
-                f"{signal.pvname} of {self._device.name} does not answer within {ANSWER_S:g} s: its IOC may hang; "
+                f"{signal.pvname} of {self._device.name} does not answer within {seconds:g} s: its IOC may hang; "
                 "look whether it runs"
             ) from error
 

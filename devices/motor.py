@@ -8,6 +8,7 @@ an arrival. Here every move is an errand of its own (`positioner`), so none of t
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,9 +74,8 @@ class Motor(Positioner, EpicsMotor):
 
     def __init__(self, prefix: str = "", *, name: str, settings: AxisSettings | None = None, **kwargs: Any) -> None:
         self.settings = settings or AxisSettings(prefix)
-        self._unit: str | None = None
+        self._unit = ""
         super().__init__(prefix, name=name, **kwargs)
-        self.motor_egu.subscribe(self._unit_changed)
 
     # what a positioner asks for
 
@@ -158,10 +158,10 @@ class Motor(Positioner, EpicsMotor):
     @property
     def egu(self) -> str:
         """The unit, as the last monitor had it: sentences about a lost IOC need it, too."""
-        return self.motor_egu.get() if self._unit is None else self._unit
-
-    def _unit_changed(self, value: Any = None, **_: Any) -> None:
-        self._unit = value
+        if self.motor_egu.connected:
+            with suppress(TimeoutError):
+                self._unit = self.motor_egu.get()
+        return self._unit
 
     def _move_changed(self, value: Any = None, **_: Any) -> None:
         if value is not None:

@@ -42,9 +42,7 @@ def move_half_way(devices: Any, target: float) -> Any:
     return status
 
 
-def test_a_killed_ioc_is_told_the_beam_is_closed_and_the_same_devices_work_again(
-    twin: Simulated, devices: Any
-) -> None:
+def test_a_killed_ioc_is_told_the_beam_is_closed_and_the_same_devices_work_again(twin: Simulated, devices: Any) -> None:
     devices.energy.move(8300.0)
     for shutter in (devices.photon_shutter, devices.fast_shutter):
         shutter.set("Open").wait(LONG_S)

@@ -51,9 +51,7 @@ def nothing_moves(devices: Any, ca: Channels) -> Iterator[None]:
         (12001.0, "must lie between 5000 and 12000 eV"),
     ],
 )
-def test_an_energy_that_is_none_moves_nothing(
-    devices: Any, energy: float, sentence: str, nothing_moves: None
-) -> None:
+def test_an_energy_that_is_none_moves_nothing(devices: Any, energy: float, sentence: str, nothing_moves: None) -> None:
     with pytest.raises(ValueError, match=sentence):
         devices.energy.set(energy)
 
@@ -76,7 +74,7 @@ def test_a_soft_limit_in_the_way_is_named(devices: Any, ca: Channels, nothing_mo
     try:
         ca.wait("TXM:detector:z.HLM", lambda value: value == 1690.0)
         wait_for(lambda: devices.detector.z.travel[1] == 1690.0)
-        with pytest.raises(ValueError, match="detector_z .* must lie between 950 and 1690 mm"):
+        with pytest.raises(ValueError, match=r"detector_z .* must lie between 950 and 1690 mm"):
             devices.energy.set(8400.0)
     finally:
         ca.put("TXM:detector:z.HLM", high)
@@ -209,7 +207,7 @@ def test_a_stop_stops_all_and_the_next_call_recovers(devices: Any, ca: Channels)
     energy.move(8450.0)
     for target in (8600.0, 8300.0, 8600.0):
         status = energy.set(target)
-        wait_for(lambda: devices.detector.z.moving or status.done)
+        wait_for(lambda status=status: devices.detector.z.moving or status.done)
         energy.stop()
         error = status.exception(timeout=60)
         assert "was stopped before all of its axes had arrived" in str(error)
@@ -238,3 +236,23 @@ def test_a_run_that_is_aborted_leaves_a_beamline_that_works(devices: Any, ca: Ch
         engine(bp.list_scan([], energy, [8340.0, 8350.0]))
         np.testing.assert_allclose([event["energy"] for event in events], [8340.0, 8350.0], atol=0.02)
         np.testing.assert_allclose([event["energy_magnification"] for event in events], 32.5, rtol=2e-4)
+
+
+def test_a_run_that_is_paused_goes_on_where_it_was(devices: Any) -> None:
+    import bluesky.plans as bp
+    from bluesky import RunEngine
+    from bluesky.utils import RunEngineInterrupted
+
+    engine, events = RunEngine(context_managers=[]), []
+    engine.subscribe(lambda name, document: events.append(document["data"]) if name == "event" else None)
+    energy, wanted = devices.energy, [8600.0, 8400.0, 8500.0]
+    energy.move(8300.0)
+    threading.Timer(0.4, engine.request_pause).start()
+    with pytest.raises(RunEngineInterrupted):
+        engine(bp.list_scan([], energy, wanted))
+    engine.resume()
+    # a point that was redone is there twice; every one is where it says
+    found = [event["energy"] for event in events]
+    assert {round(one) for one in found} == {round(one) for one in wanted}
+    np.testing.assert_allclose(found, [event["energy_setpoint"] for event in events], atol=0.02)
+    np.testing.assert_allclose([event["energy_magnification"] for event in events], 32.5, rtol=2e-4)

@@ -109,9 +109,7 @@ def test_an_electronvolt_of_error_is_a_quarter_of_the_depth_of_focus(
     assert isinstance(true, EnergyCalibration)
     for error_eV in (1.0, -1.0):
         degrees = np.degrees(1e-6 * error_eV / dispersion(8333.0, true.spacing))
-        wrong = EnergyCalibration(
-            spacing=true.spacing, offset=true.offset + degrees, covariance=EXACT, **MEASURED
-        )
+        wrong = EnergyCalibration(spacing=true.spacing, offset=true.offset + degrees, covariance=EXACT, **MEASURED)
         found = scan(build(monochromator=wrong).energy, (8328.0, 8333.0, 8338.0), ca, camera_of(twin))
         np.testing.assert_allclose(np.abs(found["energy"] - [8328, 8333, 8338]), 1.0, atol=0.04)
         np.testing.assert_allclose(np.abs(found["defocus"]) / found["depth_of_focus"], 0.25, atol=0.02)
@@ -152,8 +150,7 @@ def test_preview_says_where_each_axis_goes(build: Build) -> None:
             # the zone plate is placed for what the detector and the Bragg axis reached
             assert axis.position == pytest.approx(preview[axis.name], abs=max(axis.tolerance, 2e-4, 1e-4 * 1700))
     assert preview["mono_bragg"] == pytest.approx(
-        bragg_angle(8345.0, devices.mono.calibration.calibration.spacing)
-        - devices.mono.calibration.calibration.offset,
+        bragg_angle(8345.0, devices.mono.calibration.calibration.spacing) - devices.mono.calibration.calibration.offset,
         abs=1e-9,
     )
 

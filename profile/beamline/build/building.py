@@ -37,9 +37,6 @@ def build(beamline: Beamline, *, calibrations: Mapping[str, Calibration] | None 
     """
     measured = calibrations or {}
     require_known(measured)
-    return Devices(
-        beam_of(beamline)
-        | optics_of(beamline, measured)
-        | {"sample": sample_stage(beamline.sample)}
-        | detectors_of(beamline)
-    )
+    detectors = detectors_of(beamline)
+    others = beam_of(beamline) | optics_of(beamline, measured) | {"sample": sample_stage(beamline.sample)}
+    return Devices(others | detectors, detectors=[*detectors, "heartbeat"])

@@ -1,6 +1,6 @@
 """The devices of a beamline, by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -11,10 +11,18 @@ class Devices(Mapping[str, Any]):
     ----------
     devices : mapping of str to ophyd.Device
         Each by the name that it has in documents.
+    detectors : iterable of str
+        Names of those that are triggered by a scan, and say nothing without.
     """
 
-    def __init__(self, devices: Mapping[str, Any]) -> None:
+    def __init__(self, devices: Mapping[str, Any], detectors: Iterable[str] = ()) -> None:
         self._devices = dict(devices)
+        self._detectors = frozenset(detectors)
+
+    @property
+    def baseline(self) -> list[Any]:
+        """What is read before and after every run: all that stands somewhere, but no detector."""
+        return [device for name, device in self._devices.items() if name not in self._detectors]
 
     def __getitem__(self, name: str) -> Any:
         return self._devices[name]
