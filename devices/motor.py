@@ -68,6 +68,7 @@ class Motor(Positioner, EpicsMotor):
     home_velocity = Component(EpicsSignalRO, ".HVEL", kind="omitted", auto_monitor=True)
     settle_delay = Component(EpicsSignalRO, ".DLY", kind="omitted", auto_monitor=True)
     stop_pause_go = Component(EpicsSignal, ".SPMG", kind="omitted", auto_monitor=True, string=True)
+    direction_of_travel = Component(EpicsSignalRO, ".TDIR", kind="omitted", auto_monitor=True)
     limit_violation = Component(EpicsSignalRO, ".LVIO", kind="omitted", auto_monitor=True)
     missed_target = Component(EpicsSignalRO, ".MISS", kind="omitted", auto_monitor=True)
     status_bits = Component(EpicsSignalRO, ".MSTA", kind="omitted", auto_monitor=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from whiteline.analysis.calibration import Calibration
 from whiteline.beamline.build.beam import beam_of
 from whiteline.beamline.build.calibrations import require_known
-from whiteline.beamline.build.detectors import detectors_of
+from whiteline.beamline.build.detectors import detectors_of, surroundings_of
 from whiteline.beamline.build.devices import Devices
 from whiteline.beamline.build.optics import optics_of
 from whiteline.beamline.build.stages import sample_stage
@@ -38,5 +38,5 @@ def build(beamline: Beamline, *, calibrations: Mapping[str, Calibration] | None 
     measured = calibrations or {}
     require_known(measured)
     detectors = detectors_of(beamline)
-    others = beam_of(beamline) | optics_of(beamline, measured) | {"sample": sample_stage(beamline.sample)}
-    return Devices(others | detectors, detectors=[*detectors, "heartbeat"])
+    others = surroundings_of(beamline) | beam_of(beamline) | optics_of(beamline, measured)
+    return Devices(others | {"sample": sample_stage(beamline.sample)} | detectors, detectors=[*detectors, "heartbeat"])

@@ -1,12 +1,17 @@
-"""Camera and fluorescence detector, with the folders that their IOCs write into."""
+"""Detectors, with the folders that their IOCs write into; and the ring and the voltage source, which detect nothing."""
 
 from typing import Any
 
 from whiteline.beamline.build.site_classes import class_of
 from whiteline.beamline.description import Beamline
 from whiteline.beamline.description.detectors import Files
+from whiteline.devices.bias import Bias
 from whiteline.devices.camera import Camera
 from whiteline.devices.fluorescence import Fluorescence
+from whiteline.devices.ion_chamber import ChamberSettings
+from whiteline.devices.ring import Ring
+from whiteline.devices.scaler import Scaler
+from whiteline.devices.spectrometer import Spectrometer
 
 
 def make_folder(files: Files) -> None:
@@ -27,8 +32,20 @@ def make_folder(files: Files) -> None:
 
 
 def detectors_of(beamline: Beamline) -> dict[str, Any]:
-    """Return the detectors that write files, by name."""
-    found: dict[str, Any] = {}
+    """Return all that counts or takes pictures, by name."""
+    counters = beamline.counters
+    found: dict[str, Any] = {
+        "counters": class_of(counters, Scaler, "counters")(
+            counters.prefix,
+            name="counters",
+            channels={
+                name: ChamberSettings(one.number, one.amplifier, one.gains_V_per_A, one.absorbed)
+                for name, one in counters.channels.items()
+            },
+            hz_per_V=counters.hz_per_V,
+            largest_V=counters.largest_V,
+        )
+    }
     if (camera := beamline.camera) is not None:
         make_folder(camera.files)
         found["camera"] = class_of(camera, Camera, "camera")(
@@ -50,4 +67,16 @@ def detectors_of(beamline: Beamline) -> dict[str, Any]:
             write=fluorescence.files.write,
             read=fluorescence.files.read,
         )
+    if (spectrometer := beamline.spectrometer) is not None:
+        found["spectrometer"] = class_of(spectrometer, Spectrometer, "spectrometer")(
+            spectrometer.prefix, name="spectrometer", pixels=spectrometer.pixels
+        )
+    return found
+
+
+def surroundings_of(beamline: Beamline) -> dict[str, Any]:
+    """Return the ring, and the voltage source of the sample if there is one, by name."""
+    found: dict[str, Any] = {"ring": class_of(beamline.ring, Ring, "ring")(beamline.ring.prefix, name="ring")}
+    if (bias := beamline.bias) is not None:
+        found["bias"] = class_of(bias, Bias, "bias")(bias.prefix, name="bias", low_V=bias.low_V, high_V=bias.high_V)
     return found

@@ -2,6 +2,7 @@
 
 import typer
 
+from whiteline.beamline.cli.check import check
 from whiteline.beamline.cli.demonstrate import demonstrate
 from whiteline.beamline.cli.simulate import simulate
 
@@ -13,5 +14,6 @@ def whiteline() -> None:
     """Control and acquisition for X-ray spectromicroscopes."""
 
 
+app.command("check")(check)
 app.command("demo")(demonstrate)
 app.command("sim")(simulate)

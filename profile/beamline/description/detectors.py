@@ -51,7 +51,7 @@ class Fluorescence(Device):
     files: Files
 
 
-class Channel(Device):
+class Channel(Table):
     """One channel of the scaler with the amplifier before it."""
 
     number: Count
