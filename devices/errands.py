@@ -15,6 +15,7 @@ from ophyd.signal import EpicsSignalBase
 from ophyd.status import DeviceStatus, StatusBase
 
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
+from whiteline.devices.searching import Search
 from whiteline.devices.write_access import restore_write_access
 
 ANSWER_S = 1.0
@@ -157,6 +158,7 @@ class Watchful(Device):
         self._errand: Errand | None = None
         self._idle = threading.Event()
         self._idle.set()
+        self._search = Search(self._thread)
         super().__init__(*args, **kwargs)
 
     def _instantiate_component(self, attr: str) -> Any:
@@ -167,8 +169,14 @@ class Watchful(Device):
             made.subscribe(self.wake, run=False)
         return made
 
-    def _connection_changed(self, *, obj: Any, **_: Any) -> None:
+    def _connection_changed(self, *, obj: Any, connected: bool = True, **_: Any) -> None:
         restore_write_access(obj)
+        if connected:
+            self._search.found()
+        else:
+            self._search.lost(obj._read_pv)
+            if getattr(obj, "_write_pv", None) is not None:
+                self._search.lost(obj._write_pv)
         self.wake()
 
     def wake(self, **_: Any) -> None:

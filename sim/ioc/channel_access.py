@@ -23,6 +23,13 @@ class Server(caproto_server.Context):
     caproto 1.3.0 makes its listening socket without naming the protocol, so that asyncio does not know it for TCP and
     leaves Nagle's algorithm on (a put with completion then takes 22 ms, not 0.6); and where its port is taken it moves
     to another one.
+
+    Parameters
+    ----------
+    pvdb : mapping of str to ChannelData
+        Process variables by name.
+    beacons : bool
+        Whether a repeater listens for them.
     """
 
     async def _bind_tcp_sockets_with_consistent_port_number(
@@ -39,14 +46,22 @@ class Server(caproto_server.Context):
             raise PortTaken(f"port {self.ca_server_port} of {LOOPBACK} is taken; choose another") from error
         return self.ca_server_port, {LOOPBACK: listening}
 
+    def __init__(self, pvdb: Mapping[str, ChannelData], beacons: bool) -> None:
+        super().__init__(pvdb)
+        self._beacons = beacons
+
     async def broadcast_beacon_loop(self) -> None:
-        """Send no beacons: nobody is there to hear them, and they would leave loopback."""
+        """Send beacons to the repeater, if there is one."""
+        if self._beacons:
+            await super().broadcast_beacon_loop()
 
 
 Task = Callable[[], Awaitable[None]]
 
 
-def serve(pvdb: Mapping[str, ChannelData], port: int, tasks: Sequence[Task] = ()) -> None:
+def serve(
+    pvdb: Mapping[str, ChannelData], port: int, tasks: Sequence[Task] = (), *, repeater: int | None = None
+) -> None:
     """Serve process variables until SIGTERM or SIGINT.
 
     Parameters
@@ -57,21 +72,23 @@ def serve(pvdb: Mapping[str, ChannelData], port: int, tasks: Sequence[Task] = ()
         Of loopback, for searches (UDP) and circuits (TCP).
     tasks : sequence of callable
         Coroutines that run beside the server, until it stops.
+    repeater : int or None
+        Port of loopback to which beacons are sent; none are if None.
 
     Raises
     ------
     PortTaken
         If another process has the port.
     RuntimeError
-        If the environment is not that of `server_environment(port)`.
+        If the environment is not that of `server_environment(port, repeater)`.
     """
-    for name, value in server_environment(port).items():
+    for name, value in server_environment(port, repeater).items():
         if os.environ.get(name) != value:
             raise RuntimeError(f"{name} = {os.environ.get(name)!r} must be {value!r} before an IOC starts")
-    asyncio.run(_serve(pvdb, tasks))
+    asyncio.run(_serve(pvdb, tasks, beacons=repeater is not None))
 
 
-async def _serve(pvdb: Mapping[str, ChannelData], tasks: Sequence[Task]) -> None:
+async def _serve(pvdb: Mapping[str, ChannelData], tasks: Sequence[Task], beacons: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,7 +101,7 @@ async def _serve(pvdb: Mapping[str, ChannelData], tasks: Sequence[Task]) -> None
             stopped.set()
             raise
 
-    server: Any = Server(pvdb)
+    server: Any = Server(pvdb, beacons)
     running = [loop.create_task(supervised(work)) for work in (server.run(), *(task() for task in tasks))]
     await stopped.wait()
     ended = [task for task in running if task.done()]

@@ -82,14 +82,16 @@ class FramesClock:
         How much faster moves and exposures run; the time that they take on this clock does not depend on it.
     floor : Floor
         Where the time is shown to the other process.
+    since_s : float
+        Where it begins: at what the floor shows, if an IOC is started again [s].
     """
 
     counts_later = True
 
-    def __init__(self, speed: float, floor: Floor) -> None:
+    def __init__(self, speed: float, floor: Floor, since_s: float = 0.0) -> None:
         self.speed = speed
         self._floor = floor
-        self._now_ns = 0
+        self._now_ns = round(since_s * NS)
         self._exposed_ns = 0
         self._moves: list[tuple[str, int]] = []
 

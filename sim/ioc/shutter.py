@@ -74,6 +74,7 @@ class Shutter(PVGroup):
         self._clock = clock
         self._moved = moved
         self._moving = asyncio.Lock()
+        moved(False)  # an IOC that is lost leaves it as it stood, and closes it when it is back
 
     @property
     def is_open(self) -> bool:

@@ -32,9 +32,7 @@ def true_calibrations(beamline: Beamline) -> dict[str, Calibration]:
     assert plate is not None
     assert simulation is not None
     return {
-        "monochromator": EnergyCalibration(
-            spacing=mono.spacing, offset=mono.offset_deg, covariance=EXACT, **MEASURED
-        ),
+        "monochromator": EnergyCalibration(spacing=mono.spacing, offset=mono.offset_deg, covariance=EXACT, **MEASURED),
         "zone_plate": FocusCalibration(
             a0=plate.a0_mm + simulation.hidden.zone_plate_zero_mm,
             a1=plate.law.chromaticity * (1 + 1e-6 * simulation.hidden.zone_plate_ppm),

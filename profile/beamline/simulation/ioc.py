@@ -23,20 +23,20 @@ def main(name: str, port: str, repeater_port: str, folder: str, shared: str, opt
     from whiteline.sim.ioc.clock import FramesClock, WallClock
     from whiteline.sim.ioc.floor import Floor
     from whiteline.sim.ioc.machine import Machine
-    from whiteline.sim.ioc.repeater import repeater
 
     chosen = Options.from_json(options)
     floor = Floor(Path(shared))
-    clock = WallClock(chosen.speed, floor) if chosen.clock == "wall" else FramesClock(chosen.speed, floor)
+    frames = FramesClock(chosen.speed, floor, floor.frames_time_s)
+    clock = WallClock(chosen.speed, floor) if chosen.clock == "wall" else frames
     try:
         description = chosen.description()
         if name == "machine":
             machine = Machine(machine_settings(description), clock, floor)
-            serve(machine.pvdb, int(port), [*machine.tasks, repeater(int(repeater_port))])
+            serve(machine.pvdb, int(port), machine.tasks, repeater=int(repeater_port))
         else:
             settings = beamline_settings(description, Path(folder) / f"truth-{port}.h5")
             beamline = Beamline(settings, lambda: microscope(description), clock, floor)
-            serve(beamline.pvdb, int(port), beamline.tasks)
+            serve(beamline.pvdb, int(port), beamline.tasks, repeater=int(repeater_port))
     except (ValueError, OSError) as error:
         sys.exit(f"whiteline: {error}")
 

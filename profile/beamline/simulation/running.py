@@ -1,13 +1,14 @@
-"""Start the two IOCs, know when they answer, and leave no process behind."""
+"""Start the two IOCs, know when they answer, lose them and have them back, and leave no process behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from whiteline.beamline.description import Beamline
@@ -16,6 +17,7 @@ from whiteline.sim.ioc.floor import Floor
 from whiteline.sim.ioc.loopback import client_environment, server_environment
 from whiteline.sim.ioc.ports import leased
 from whiteline.sim.ioc.readiness import NotServed, wait_until_served
+from whiteline.sim.ioc.repeater import repeater
 
 READY_S = 60.0
 """How long the IOCs may take to answer on a machine that is busy [s]."""
@@ -24,7 +26,11 @@ STOP_S = 5.0
 """How long they may take to end before they are killed [s]."""
 
 
-@dataclass(frozen=True)
+NAMES = "machine", "beamline"
+"""The IOCs, in the order of their ports."""
+
+
+@dataclass
 class Simulated:
     """A simulated beamline that runs.
 
@@ -40,21 +46,123 @@ class Simulated:
         Where the detectors write.
     processes : mapping of str to Popen
         The IOCs, "machine" and "beamline".
+    shared : Path
+        The file through which they share the state of the floor.
     ready_s : float
         How long they took to answer [s].
+
+    Examples
+    --------
+    >>> with simulated() as twin:
+    ...     twin.kill("beamline")  # its clients lose it
+    ...     twin.start("beamline")  # and find it again, at its start positions
     """
 
     options: Options
     beamline: Beamline
     ports: tuple[int, int, int]
     folder: Path
-    processes: Mapping[str, subprocess.Popen[bytes]]
-    ready_s: float
+    processes: dict[str, subprocess.Popen[bytes]]
+    shared: Path = field(repr=False)
+    ready_s: float = 0.0
 
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables with which a client finds it."""
         return client_environment(*self.ports)
+
+    def kill(self, name: str) -> None:
+        """Kill an IOC, as a crash does; what it did is left as it stands.
+
+        Parameters
+        ----------
+        name : str
+            "machine" or "beamline".
+        """
+        self.processes[name].kill()
+        _ended(self.processes[name])
+
+    def start(self, name: str) -> None:
+        """Start an IOC that has ended, and return when it answers.
+
+        It begins as it began first: axes at their start positions, shutters closed. Time on the floor has gone on.
+
+        Parameters
+        ----------
+        name : str
+            "machine" or "beamline".
+
+        Raises
+        ------
+        RuntimeError
+            If it still runs.
+        OSError
+            If it does not start.
+        """
+        if self.processes[name].poll() is None:
+            raise RuntimeError(f"the {name} IOC still runs; kill it first")
+        _ended(self.processes[name])
+        self._launch(name)
+        self._wait(name)
+
+    def freeze(self, name: str) -> None:
+        """Stop an IOC where it is: its circuits stay open, and nothing answers on them.
+
+        Parameters
+        ----------
+        name : str
+            "machine" or "beamline".
+        """
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen IOC go on.
+
+        Parameters
+        ----------
+        name : str
+            "machine" or "beamline".
+        """
+        self.processes[name].send_signal(signal.SIGCONT)
+
+    def _launch(self, name: str) -> None:
+        port, repeater_port = self.ports[NAMES.index(name)], self.ports[2]
+        words = name, str(port), str(repeater_port), str(self.folder), str(self.shared), self.options.to_json()
+        # it ends when this process does: its standard input is a pipe that then closes
+        process = subprocess.Popen(
+            [sys.executable, "-m", "whiteline.beamline.simulation.ioc", *words],
+            env=os.environ | server_environment(port, repeater_port),
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the parent, which then ends its children in order
+        )
+        self.processes[name] = process
+
+    def _wait(self, name: str) -> None:
+        process = self.processes[name]
+        pv = f"{self.beamline.ring.prefix}current" if name == "machine" else self.beamline.monochromator.bragg.pv
+        try:
+            wait_until_served(pv, self.ports[NAMES.index(name)], READY_S, lambda: process.poll() is None)
+        except NotServed as error:
+            raise OSError(f"the {name} IOC did not start: {error}") from error
+
+    def _stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+            process.send_signal(signal.SIGCONT)  # one that is frozen could not end
+        deadline = time.monotonic() + STOP_S
+        for process in self.processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+            _ended(process)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process, and close our end of its standard input."""
+    process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
 class AlreadySearching(RuntimeError):
@@ -101,23 +209,22 @@ def simulated(
         check_species(beamline)
     folder = options.folder(beamline)
     with ExitStack() as stack:
-        machine, beamline_port, repeater = ports or stack.enter_context(leased(3, port))
-        stack.enter_context(_found_here(client_environment(machine, beamline_port, repeater)))
+        machine, beamline_port, repeater_port = ports or stack.enter_context(leased(3, port))
+        numbers = machine, beamline_port, repeater_port
+        stack.enter_context(_found_here(client_environment(*numbers)))
         shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whiteline-"))) / "floor"
         started = time.monotonic()
         Floor.create(shared, started)
-        processes: dict[str, subprocess.Popen[bytes]] = {}
-        stack.callback(_stop, processes)
-        iocs = (
-            ("machine", machine, f"{beamline.ring.prefix}current"),
-            ("beamline", beamline_port, beamline.monochromator.bragg.pv),
-        )
-        for name, number, _ in iocs:
-            processes[name] = _start(name, number, repeater, options, folder, shared)
-        for name, number, pv in iocs:
-            _wait(name, pv, number, processes[name])
-        ready_s = time.monotonic() - started
-        yield Simulated(options, beamline, (machine, beamline_port, repeater), folder, processes, ready_s)
+        # here, not in an IOC: clients register with it but once, and any IOC may be lost
+        stack.enter_context(repeater(repeater_port))
+        twin = Simulated(options, beamline, numbers, folder, {}, shared)
+        stack.callback(twin._stop)
+        for name in NAMES:
+            twin._launch(name)
+        for name in NAMES:
+            twin._wait(name)
+        twin.ready_s = time.monotonic() - started
+        yield twin
 
 
 def check_species(beamline: Beamline) -> None:
@@ -133,40 +240,6 @@ def check_species(beamline: Beamline) -> None:
 
     assert beamline.simulation is not None
     species_of(beamline.simulation, beamline.monochromator.spacing)
-
-
-def _start(
-    name: str, port: int, repeater: int, options: Options, folder: Path, shared: Path
-) -> subprocess.Popen[bytes]:
-    """Start an IOC. It ends when this process does: its standard input is a pipe that then closes."""
-    arguments = name, str(port), str(repeater), str(folder), str(shared), options.to_json()
-    return subprocess.Popen(
-        [sys.executable, "-m", "whiteline.beamline.simulation.ioc", *arguments],
-        env=os.environ | server_environment(port),
-        stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the parent, which then ends its children in order
-    )
-
-
-def _wait(name: str, pv: str, port: int, process: subprocess.Popen[bytes]) -> None:
-    try:
-        wait_until_served(pv, port, READY_S, lambda: process.poll() is None)
-    except NotServed as error:
-        raise OSError(f"the {name} IOC did not start: {error}") from error
-
-
-def _stop(processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    for process in processes.values():
-        process.terminate()
-    deadline = time.monotonic() + STOP_S
-    for process in processes.values():
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdin:
-            process.stdin.close()
 
 
 @contextmanager

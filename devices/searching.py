@@ -1,0 +1,111 @@
+"""A way round a slowness of libca: a channel whose IOC is back is searched for at once, not after a long pause.
+
+libca (of EPICS base 7.0.7, as pyepics 3.5.10 brings it) does not search for a lost channel in its first 10 s, and then
+in pauses that grow to minutes; beacons shorten them to 8.2 s, and no setting makes them shorter. A channel that is
+created anew is searched for at once, several times within the next second. So a lost channel is replaced by a new one
+of the same name, once a second, until it is found; all others of its device are replaced when the first was found.
+"""
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+CONNECTED = 2
+"""What libca calls the state of a channel that is connected."""
+
+EVERY_S = 1.0
+"""How often a channel is searched for anew [s]."""
+
+
+def search_anew(pv: Any) -> None:
+    """Replace the channel of a process variable that is lost by a new one, for which libca searches at once.
+
+    Parameters
+    ----------
+    pv : epics.PV
+        One that was connected before; nothing happens if it is connected.
+    """
+    # imported here: with it comes the client library, which reads where to search but once
+    from epics import ca, dbr
+
+    entry = ca._cache[pv.context].get(pv.pvname)
+    if entry is None or entry.conn:
+        return
+    if not entry.conn and ca.libca.ca_state(entry.chid) == CONNECTED:
+        # it came back before it was known here, so nobody was told
+        entry.run_connection_callbacks(conn=True, timestamp=time.time())
+        return
+    with entry.lock:
+        # the channel may be there already, and its callback wait for this very lock
+        if entry.conn or ca.libca.ca_state(entry.chid) == CONNECTED:
+            return
+        lost, found = entry.chid, dbr.chid_t()
+        ca.libca.ca_create_channel(pv.pvname.encode(), ca._CB_CONNECT, 0, 0, ctypes.byref(found))
+        entry.chid = found
+        ca._chid_cache[found.value] = entry
+        ca._chid_cache.pop(lost.value, None)
+    ca.libca.ca_replace_access_rights_event(found, ca._CB_ACCESS)
+    for callback in list(entry.callbacks):
+        # each is the method of a PV object that shares this channel; its monitor goes with the lost one
+        owner = callback.__self__
+        owner._clear_auto_monitor_subscription()
+        owner.chid = owner._args["chid"] = found
+    # not under the lock: libca waits here for callbacks of the lost channel, which may wait for the lock
+    ca.libca.ca_clear_channel(lost)
+    ca.libca.ca_flush_io()
+
+
+class Search:
+    """Searches for lost process variables of a device, in a thread that ends when all are back.
+
+    Parameters
+    ----------
+    thread : callable
+        Makes a thread that may talk to Channel Access, of a function.
+    """
+
+    def __init__(self, thread: Callable[[Callable[[], None]], threading.Thread]) -> None:
+        self._thread = thread
+        self._lock = threading.Lock()
+        self._lost: dict[str, Any] = {}
+        self._due: dict[str, float] = {}
+        self._running = False
+        self._changed = threading.Event()
+
+    def lost(self, pv: Any) -> None:
+        """Search for a process variable that was lost."""
+        with self._lock:
+            self._lost[pv.pvname] = pv
+            if self._running:
+                return
+            self._running = True
+        self._thread(self._run).start()
+
+    def found(self) -> None:
+        """Look at once whether something else is to be searched for."""
+        self._changed.set()
+
+    def _run(self) -> None:
+        while True:
+            self._changed.wait(EVERY_S)
+            self._changed.clear()
+            with self._lock:
+                there = [name for name, pv in self._lost.items() if pv.connected]
+                for name in there:
+                    del self._lost[name]
+                if not self._lost:
+                    self._due.clear()
+                    self._running = False
+                    return
+                lost = list(self._lost.values())
+            # while none is found, one stands for all: an IOC that is away for a night is not to be swamped
+            self._search(lost if there else lost[:1])
+
+    def _search(self, lost: Iterable[Any]) -> None:
+        for pv in lost:
+            # one that was searched for a moment ago may be about to connect: leave it alone
+            if time.monotonic() >= self._due.get(pv.pvname, 0.0):
+                self._due[pv.pvname] = time.monotonic() + EVERY_S
+                search_anew(pv)
