@@ -22,7 +22,7 @@ from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
 from whiteline.devices.legs import Leg
 from whiteline.devices.monochromator import LOCKS_S, Monochromator
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner
-from whiteline.devices.shown import Computed, Setting
+from whiteline.devices.shown import Computed, Parameter
 from whiteline.devices.undulator import Undulator
 
 HEIGHT_DEAD_BAND_UM = 1.0
@@ -51,17 +51,17 @@ class Energy(Watchful, PositionerBase):
 
     Attributes
     ----------
-    optics_follow : Setting
+    optics_follow : Parameter
         Whether the optics follow; False leaves them where they are, as for a look at what chromatic focus costs.
     """
 
     readback = Component(Computed, compute=lambda energy: energy.position, unit="eV", kind="hinted")
-    setpoint = Component(Setting, value=float("nan"), kind="normal", unit="eV")
+    setpoint = Component(Parameter, value=float("nan"), kind="normal", unit="eV")
     bragg = Component(Computed, compute=lambda energy: energy.monochromator.bragg.position, unit="deg", precision=6)
     crystal_gap = Component(
         Computed, compute=lambda energy: energy.monochromator.crystal_gap.position, unit="mm", precision=5
     )
-    optics_follow = Component(Setting, value=True, kind="config")
+    optics_follow = Component(Parameter, value=True, kind="config")
     undulator_gap = Component(Computed, compute=lambda energy: energy.undulator.gap.position, unit="mm", precision=4)
 
     egu: ClassVar[str] = "eV"

@@ -18,7 +18,7 @@ from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
 from whiteline.devices.searching import Search
 from whiteline.devices.write_access import restore_write_access
 
-ANSWER_S = 1.0
+ANSWER_S = 3.0
 """How long an IOC may take to answer a question [s]."""
 
 

@@ -16,7 +16,7 @@ from whiteline.devices.energy import Energy
 from whiteline.devices.legs import Leg
 from whiteline.devices.optics import Condenser, DetectorStage, ZonePlate
 from whiteline.devices.positioner import Positioner
-from whiteline.devices.shown import Computed, Setting
+from whiteline.devices.shown import Computed, Parameter
 
 DetectorMode = Literal["constant-magnification", "fixed", "table"]
 
@@ -53,8 +53,8 @@ class FullFieldEnergy(Energy):
     detector_z = Component(Computed, compute=lambda energy: energy.detector.z.position, unit="mm")
     magnification = Component(Computed, compute=lambda energy: energy.magnification_now(), precision=4)
     pixel = Component(Computed, compute=lambda energy: energy.pixel_nm(), unit="nm", precision=4)
-    mode = Component(Setting, value="", kind="config")
-    wanted_magnification = Component(Setting, value=0.0, kind="config")
+    mode = Component(Parameter, value="", kind="config")
+    wanted_magnification = Component(Parameter, value=0.0, kind="config")
     magnification_calibration = Component(CalibrationSignal, of=MagnificationCalibration, kind="config")
 
     def __init__(

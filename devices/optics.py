@@ -17,7 +17,7 @@ from whiteline.devices.axis import AxisOf, PartOf, WithAxes
 from whiteline.devices.calibrated import CalibrationSignal
 from whiteline.devices.legs import Leg
 from whiteline.devices.motor import AxisSettings
-from whiteline.devices.shown import Computed, Setting
+from whiteline.devices.shown import Computed, Parameter
 
 FOCUS_DEAD_BAND = 0.02
 """Part of the depth of focus by which a zone plate may be off before it is moved."""
@@ -43,7 +43,7 @@ class ZonePlate(WithAxes):
     y = AxisOf()
     z = AxisOf(kind="hinted")
     calibration = Component(CalibrationSignal, of=FocusCalibration, kind="config")
-    straight_at = Component(Setting, value=0.0, kind="config", unit="mm")
+    straight_at = Component(Parameter, value=0.0, kind="config", unit="mm")
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class OrderSortingAperture(WithAxes):
     x = AxisOf()
     y = AxisOf()
     z = AxisOf(kind="hinted")
-    distance = Component(Setting, value=0.0, kind="config", unit="mm")
+    distance = Component(Parameter, value=0.0, kind="config", unit="mm")
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class Mirror(WithAxes):
     """
 
     pitch = AxisOf(kind="hinted")
-    aligned_at = Component(Setting, value=0.0, kind="config", unit="urad", doc="pitch when it was aligned")
+    aligned_at = Component(Parameter, value=0.0, kind="config", unit="urad", doc="pitch when it was aligned")
     beam_walk = Component(Computed, compute=lambda mirror: mirror.walk_um(mirror.pitch.position), unit="um")
 
     def __init__(

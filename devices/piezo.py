@@ -15,7 +15,7 @@ from whiteline.devices.errands import Errand
 from whiteline.devices.interferometer import Channel, stays_inside
 from whiteline.devices.motor import Motor
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival
-from whiteline.devices.shown import Setting
+from whiteline.devices.shown import Parameter
 
 BAND_UM = 0.015
 """Half width of the band: five times a vibration of 3 nm [µm]."""
@@ -29,17 +29,17 @@ class Piezo(Motor):
 
     Attributes
     ----------
-    band : Setting
+    band : Parameter
         How far each reading may be from where it should be [µm]; more than the vibration, less than what is resolved.
-    quiet : Setting
+    quiet : Parameter
         For how long readings must stay within [s].
     """
 
     band = Component(
-        Setting, value=BAND_UM, unit="um", kind="config", check=lambda v: require_positive(v, "band", "um")
+        Parameter, value=BAND_UM, unit="um", kind="config", check=lambda v: require_positive(v, "band", "um")
     )
     quiet = Component(
-        Setting, value=QUIET_S, unit="s", kind="config", check=lambda v: require_positive(v, "quiet", "s")
+        Parameter, value=QUIET_S, unit="s", kind="config", check=lambda v: require_positive(v, "quiet", "s")
     )
 
     channel: Channel | None = None

@@ -12,7 +12,7 @@ from whiteline.devices.errors import Lost
 from whiteline.devices.interferometer import Channel, Interferometer
 from whiteline.devices.piezo import BAND_UM, QUIET_S, Piezo
 from whiteline.devices.positioner import OutOfLimits, Positioner
-from whiteline.devices.shown import Computed, Setting
+from whiteline.devices.shown import Computed, Parameter
 
 UM_PER_MM = 1e3
 
@@ -44,33 +44,33 @@ class SamplePlace(Watchful, PositionerBase):
     ----------
     readback : Computed
         The position [µm].
-    setpoint : Setting
+    setpoint : Parameter
         Where it was sent last [µm].
     fine, coarse : Computed
         Readings of the two axes [µm, mm].
     mean, rms : Computed
         Of the interferometer over the last dwell: position, and noise with vibration [µm]; NaN without one.
-    zero : Setting
+    zero : Parameter
         What the interferometer shows where 1000 × coarse + fine is 0 [µm]: taken at the first move or trigger, or by
         `take_zero`; NaN before.
-    step : Setting
+    step : Parameter
         Coarse steps of a hand-over [µm].
-    largest_difference : Setting
+    largest_difference : Parameter
         By how much interferometer and encoders may differ [µm].
     """
 
     readback = Component(Computed, compute=lambda axis: axis.position, unit="um", precision=4, kind="hinted")
-    setpoint = Component(Setting, value=float("nan"), unit="um", kind="normal")
+    setpoint = Component(Parameter, value=float("nan"), unit="um", kind="normal")
     fine = Component(Computed, compute=lambda axis: axis.fine_axis.position, unit="um", precision=4)
     coarse = Component(Computed, compute=lambda axis: axis.coarse_axis.position, unit="mm", precision=6)
     mean = Component(Computed, compute=lambda axis: axis.dwell_mean(), unit="um", precision=4)
     rms = Component(Computed, compute=lambda axis: axis.dwell_rms(), unit="um", precision=4)
-    zero = Component(Setting, value=float("nan"), unit="um", kind="config")
+    zero = Component(Parameter, value=float("nan"), unit="um", kind="config")
     step = Component(
-        Setting, value=STEP_UM, unit="um", kind="config", check=lambda value: require_positive(value, "step", "um")
+        Parameter, value=STEP_UM, unit="um", kind="config", check=lambda value: require_positive(value, "step", "um")
     )
     largest_difference = Component(
-        Setting,
+        Parameter,
         value=LARGEST_DIFFERENCE_UM,
         unit="um",
         kind="config",

@@ -12,7 +12,7 @@ from whiteline.devices.motor import AxisSettings, Motor
 from whiteline.devices.piezo import Piezo
 from whiteline.devices.positioner import Positioner
 from whiteline.devices.sample_axis import SampleAxis
-from whiteline.devices.shown import Setting
+from whiteline.devices.shown import Parameter
 
 Steps = list[tuple[Positioner | SampleAxis, float]]
 """Where axes are to go, one after the other, each in its own unit."""
@@ -60,7 +60,7 @@ class SampleStage(WithAxes):
         [deg]
     interferometer : Interferometer or None
         [µm]
-    out, out_rotation : Setting
+    out, out_rotation : Parameter
         As given [mm, deg]; NaN where the sample is not turned.
 
     Raises
@@ -71,13 +71,13 @@ class SampleStage(WithAxes):
 
     coarse = PartOf(CoarseStage)
     fine = PartOf(FineStage)
-    rotation = AxisOf(Motor)
+    rotation = AxisOf(Motor, kind="hinted")
     interferometer = PartOf(Interferometer)
-    x = Component(SampleAxis, direction="x")
-    y = Component(SampleAxis, direction="y")
-    z = Component(SampleAxis, direction="z")
-    out = Component(Setting, value=float("nan"), unit="mm", kind="config")
-    out_rotation = Component(Setting, value=float("nan"), unit="deg", kind="config")
+    x = Component(SampleAxis, direction="x", kind="hinted")
+    y = Component(SampleAxis, direction="y", kind="hinted")
+    z = Component(SampleAxis, direction="z", kind="hinted")
+    out = Component(Parameter, value=float("nan"), unit="mm", kind="config")
+    out_rotation = Component(Parameter, value=float("nan"), unit="deg", kind="config")
 
     def __new__(cls, *args: Any, rotation: Any = None, interferometer: Any = None, **kwargs: Any) -> Self:
         """Make one with the parts that it has; a part that it has not is None."""

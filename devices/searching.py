@@ -19,6 +19,27 @@ EVERY_S = 1.0
 """How often a channel is searched for anew [s]."""
 
 
+class WhenConnected:
+    """A callback of connections that is not called for a connection of the channel that was replaced meanwhile.
+
+    Parameters
+    ----------
+    callback : method of epics.PV
+        Of one that shares the channel.
+    """
+
+    def __init__(self, callback: Any) -> None:
+        self.owner = callback.__self__
+        self._callback = callback
+
+    def __call__(self, *, pvname: str, chid: int, conn: bool) -> None:
+        """Pass it on, unless it tells of a connection that is none."""
+        from epics import ca, dbr
+
+        if not conn or ca.libca.ca_state(dbr.chid_t(chid)) == CONNECTED:
+            self._callback(pvname=pvname, chid=chid, conn=conn)
+
+
 def search_anew(pv: Any) -> None:
     """Replace the channel of a process variable that is lost by a new one, for which libca searches at once.
 
@@ -43,17 +64,23 @@ def search_anew(pv: Any) -> None:
             return
         lost, found = entry.chid, dbr.chid_t()
         ca.libca.ca_create_channel(pv.pvname.encode(), ca._CB_CONNECT, 0, 0, ctypes.byref(found))
-        entry.chid = found
-        ca._chid_cache[found.value] = entry
         ca._chid_cache.pop(lost.value, None)
+        # it may have come back in this moment: then its callback is on the way, and it is the new one that goes
+        back = ca.libca.ca_state(lost) == CONNECTED
+        entry.chid, gone = (lost, found) if back else (found, lost)
+        ca._chid_cache[entry.chid.value] = entry
+    if back:
+        ca.libca.ca_clear_channel(gone)
+        return
     ca.libca.ca_replace_access_rights_event(found, ca._CB_ACCESS)
-    for callback in list(entry.callbacks):
-        # each is the method of a PV object that shares this channel; its monitor goes with the lost one
-        owner = callback.__self__
-        owner._clear_auto_monitor_subscription()
-        owner.chid = owner._args["chid"] = found
+    for number, callback in enumerate(entry.callbacks):
+        if not isinstance(callback, WhenConnected):
+            entry.callbacks[number] = callback = WhenConnected(callback)
+        # the monitor goes with the lost channel
+        callback.owner._clear_auto_monitor_subscription()
+        callback.owner.chid = callback.owner._args["chid"] = found
     # not under the lock: libca waits here for callbacks of the lost channel, which may wait for the lock
-    ca.libca.ca_clear_channel(lost)
+    ca.libca.ca_clear_channel(gone)
     ca.libca.ca_flush_io()
 
 

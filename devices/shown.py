@@ -1,4 +1,4 @@
-"""Numbers of Python's own with their unit: readings that are computed, and settings that a message changes."""
+"""Numbers of Python's own with their unit: readings that are computed, and parameters that a message changes."""
 
 import time
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Computed(Signal):
         return {self.name: described | ({"units": self._unit} if self._unit else {})}
 
 
-class Setting(Signal):
+class Parameter(Signal):
     """A value that a device keeps, with its unit; recorded with the configuration, and changed by a message.
 
     Parameters

@@ -15,7 +15,7 @@ from whiteline.devices.errands import ANSWER_S, Errand
 from whiteline.devices.errors import MoveFailed
 from whiteline.devices.motor import AxisSettings
 from whiteline.devices.positioner import Positioner
-from whiteline.devices.shown import Setting
+from whiteline.devices.shown import Parameter
 
 NEAR_EDGE = (0.97, 1.05)
 """An energy that is gone to stands for its edge: energies from this share of it to that one keep their harmonic."""
@@ -168,9 +168,9 @@ class Undulator(WithAxes):
     """
 
     gap = AxisOf(UndulatorGap, kind="hinted")
-    harmonic = Component(Setting, value=0, check=require_odd, kind="config", doc="0 while none was chosen")
+    harmonic = Component(Parameter, value=0, check=require_odd, kind="config", doc="0 while none was chosen")
     energies = Component(EnergiesOfScan, value=[0.0, 0.0], kind="config")
-    detune = Component(Setting, value=0.0, kind="config", unit="eV")
+    detune = Component(Parameter, value=0.0, kind="config", unit="eV")
     gap_table = Component(CalibrationSignal, of=Table, kind="config")
 
     def __init__(
