@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ophyd import Signal
+from ophyd.status import StatusBase
 
 from whiteline.analysis.calibration import Calibration, calibration_from_json
 from whiteline.devices.errors import DeviceError
+from whiteline.devices.shown import done
 
 Kind_ = TypeVar("Kind_", bound=Calibration)
 
@@ -57,6 +59,11 @@ class CalibrationSignal(Signal, Generic[Kind_]):
         parsed = self._parsed(value)
         self._calibration = parsed
         super().put(parsed.to_json(), **kwargs | {"force": True})
+
+    def set(self, value: Calibration | str, **_: Any) -> StatusBase:
+        """Take another calibration; done at once, whatever the spelling of its text. Raises as `check_value`."""
+        self.put(value)
+        return done()
 
     @property
     def present(self) -> bool:

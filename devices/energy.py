@@ -9,7 +9,8 @@ starts from there.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from ophyd import Component
@@ -21,7 +22,7 @@ from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
 from whiteline.devices.legs import Leg
 from whiteline.devices.monochromator import LOCKS_S, Monochromator
-from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner
+from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner, number
 from whiteline.devices.shown import Computed, Parameter
 from whiteline.devices.undulator import Undulator
 
@@ -85,6 +86,8 @@ class Energy(Watchful, PositionerBase):
         self.readback.name = name
         # a feedback that was switched off for a move, and is to be switched on again
         self._feedback_owed = False
+        # whether the run under way has chosen its harmonic
+        self._harmonic_kept = False
         self.monochromator.bragg.readback_signal.subscribe(self._bragg_moved, run=False)
 
     # where each axis goes
@@ -110,14 +113,18 @@ class Energy(Watchful, PositionerBase):
             Of the undulator.
         """
         mono, undulator = self.monochromator, self.undulator
-        angle, crystal_gap = mono.angle(energy), mono.gap(energy)
         height_error = abs(mono.height_error_um(energy, mono.crystal_gap.position))
         off_peak, width = abs(undulator.off_peak_eV(energy, harmonic)), undulator.width(energy, harmonic)
-        return [
-            Leg(mono.bragg, angle, not mono.bragg.is_there(angle)),
-            Leg(mono.crystal_gap, crystal_gap, height_error > HEIGHT_DEAD_BAND_UM),
+        source = [
+            Leg(mono.bragg, mono.angle(energy)),
+            Leg(mono.crystal_gap, mono.gap(energy), height_error > HEIGHT_DEAD_BAND_UM),
             Leg(undulator.gap, undulator.gap_at(energy, harmonic), off_peak > HARMONIC_DEAD_BAND * width),
         ]
+        return source + (self.optics_legs(energy) if self.optics_follow.get() else [])
+
+    def optics_legs(self, energy: float) -> list[Leg]:
+        """Return where the optics are to go for an energy [eV], if all before them arrive exactly."""
+        return []
 
     def steps(self, energy: float, harmonic: int) -> Iterator[list[Leg]]:
         """Yield what moves together, one group after the other; each is computed when the one before has arrived."""
@@ -153,16 +160,10 @@ class Energy(Watchful, PositionerBase):
         return {leg.axis.name: float(leg.position) for leg in self._checked_legs(value)}
 
     def _checked_legs(self, value: float) -> list[Leg]:
-        require_energy(value)
-        require_between(value, *self._range, self.name, "eV", "that is the range of this beamline")
-        legs = self.legs(float(value), self.undulator.harmonic_at(value, keep=self._scanning))
-        return self._followed(legs)
-
-    def _followed(self, legs: list[Leg]) -> list[Leg]:
-        """Return the legs without those of the optics, while these are told to stay."""
-        if self.optics_follow.get():
-            return legs
-        return [leg for leg in legs if leg.axis in self.source_axes]
+        energy = number(value, self.name, "eV")
+        require_energy(energy)
+        require_between(energy, *self._range, self.name, "eV", "that is the range of this beamline")
+        return self.legs(energy, self.undulator.harmonic_at(energy, keep=self._harmonic_kept))
 
     def check_value(self, value: float) -> None:
         """Refuse an energy that some axis cannot follow to. Raises as `preview` does."""
@@ -174,10 +175,35 @@ class Energy(Watchful, PositionerBase):
         pairs = zip(self._checked_legs(start), self._checked_legs(end), strict=True)
         return max(after.axis.duration(before.position, after.position) for before, after in pairs)
 
+    def stage(self) -> list[Any]:
+        """Begin a run: its first energy chooses the harmonic, and then it stays."""
+        self._harmonic_kept = False
+        return super().stage()
+
+    def unstage(self) -> list[Any]:
+        """End a run: the harmonic may be chosen anew."""
+        self._harmonic_kept = False
+        return super().unstage()
+
+    def read_configuration(self) -> dict[str, dict[str, Any]]:
+        """Return what its number depends on, too: calibrations and harmonic of the devices that it moves."""
+        return self._with_parts("read_configuration")
+
+    def describe_configuration(self) -> dict[str, dict[str, Any]]:
+        """Describe what `read_configuration` returns."""
+        return self._with_parts("describe_configuration")
+
+    def _with_parts(self, method: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = dict(getattr(super(), method)())
+        for part in self.configured_by:
+            found |= getattr(part, method)()
+        return found
+
     @property
-    def _scanning(self) -> bool:
-        """Whether a run has staged it: then the harmonic stays."""
-        return self._staged.value == "yes"
+    def configured_by(self) -> Sequence[Any]:
+        """Signals of other devices that the energy depends on."""
+        undulator = self.undulator
+        return self.monochromator.calibration, undulator.harmonic, undulator.detune, undulator.gap_table
 
     # moving
 
@@ -212,17 +238,18 @@ class Energy(Watchful, PositionerBase):
             As `preview`; nothing moves then.
         """
         self.check_value(position)
-        keep = self._scanning
-        if self._errand is not None and not self._idle.is_set():
-            self.stop()
-        status = Arrival(self, float(position), call_stop_on_failure=False)
+        energy, keep = float(position), self._harmonic_kept
+        if self.moving:
+            self._stop(f"was sent to {energy:g} eV before it had arrived")
+        status = Arrival(self, energy, call_stop_on_failure=False)
         if moved_cb is not None:
             status.add_callback(lambda ended: moved_cb(ended, obj=self))
 
         def go(errand: Errand) -> None:
-            harmonic = self.undulator.settle_harmonic(position, keep=keep)
-            self.setpoint.put(float(position))
-            self._go(errand, float(position), harmonic)
+            harmonic = self.undulator.settle_harmonic(energy, keep=keep)
+            self._harmonic_kept = bool(self._staged.value == "yes")
+            self.setpoint.put(energy)
+            self._go(errand, energy, harmonic)
 
         self.run_errand(go, needs=(), status=status, on_failure=self._leave_in_order)
         if wait:
@@ -239,23 +266,41 @@ class Energy(Watchful, PositionerBase):
         The move under way fails, unless `success` says that it was stopped on purpose: the RunEngine says so when it
         pauses, and goes there anew when it resumes.
         """
+        self._stop("was stopped before all of its axes had arrived", success=success)
+
+    def _stop(self, why: str, *, success: bool = False) -> None:
         moving = [axis for axis in self.axes if axis.moving]
-        where = self._where(moving) or "none of them moved"
+        where = ", ".join(f"{axis.name} was passing {axis.last_seen}" for axis in moving) or "none of them moved"
         # first the errand, so that it does not take the stop of an axis for the failure of that axis
-        self.end_errand(f"was stopped before all of its axes had arrived: {where}", success=success)
-        for axis in self.axes:
-            axis.stop()
+        self.end_errand(f"{why}: {where}", success=success)
+        self._halt(moving)
+
+    @property
+    def moving(self) -> bool:
+        """Whether a move is under way."""
+        return not self._idle.is_set()
 
     def _go(self, errand: Errand, energy: float, harmonic: int) -> None:
         for group in self.steps(energy, harmonic):
-            legs = [leg for leg in self._followed(group) if leg.needed]
+            legs = [leg for leg in group if leg.needed]
             if legs and self._feedback_off and self.monochromator.feedback.is_on:
                 self._feedback_owed = True
-                self._switch_feedback(errand, "Off")
+                self._switch_feedback(errand, "Off", energy)
             self._together(errand, legs, energy)
+        self._require_whole(energy, harmonic)
         if self._feedback_owed:
-            self._switch_feedback(errand, "On")
-            self._feedback_owed = False
+            self._feedback_owed = False  # what cannot lock now will not by being told twice
+            self._switch_feedback(errand, "On", energy)
+
+    def _require_whole(self, energy: float, harmonic: int) -> None:
+        """Raise unless every axis stands where it belongs at the end: one may have been moved by somebody else."""
+        for leg in self.legs(energy, harmonic):
+            if leg.needed:
+                raise MoveFailed(
+                    f"{self.name} did not arrive at {energy:g} eV: {leg.axis.name} "
+                    f"{'moves' if leg.axis.moving else 'stands'} at {leg.axis.last_seen} and belongs at "
+                    f"{leg.position:.10g} {leg.axis.egu}; it was moved by somebody else, or a calibration was changed"
+                )
 
     def _together(self, errand: Errand, legs: Iterable[Leg], energy: float) -> None:
         """Move axes at the same time; if one fails, stop the others and raise."""
@@ -275,48 +320,71 @@ class Energy(Watchful, PositionerBase):
         errand.until(ended, 2 * seconds + ALLOWANCE_S, lambda: ", ".join(axis.name for axis in moving))
         for axis, status in moving.items():
             if status.done and (error := status.exception()) is not None:
-                self._stop_others(axis, moving)
-                others = self._where(other for other in moving if other is not axis)
+                others = [other for other in moving if other is not axis]
+                arrived = [other for other in others if moving[other].done and moving[other].success]
+                stopped = [other for other in others if other not in arrived]
+                with suppress(DeviceError):  # it is tried again, and told, at the end
+                    self._halt(stopped)
+                self._wait_for_rest(stopped)
                 kind = Lost if isinstance(error, Lost) else Stopped if isinstance(error, Stopped) else MoveFailed
                 raise kind(
                     f"{self.name} did not arrive at {energy:g} eV: {error}"
-                    + (f"; also stopped: {others}" if others else "")
+                    + self._where("stopped with it", stopped)
+                    + self._where("arrived", arrived)
                 ) from error
 
-    def _stop_others(self, failed: Positioner, moving: Mapping[Positioner, StatusBase]) -> None:
-        deadline = time.monotonic() + 2 * ALLOWANCE_S
-        for axis, status in moving.items():
-            if axis is not failed and not status.done:
+    def _wait_for_rest(self, axes: Sequence[Positioner]) -> None:
+        """Wait until axes that were told to stop have slowed down, so that what is said of them stays true."""
+        deadline = time.monotonic() + ALLOWANCE_S + max((axis.slow_down_s for axis in axes), default=0.0)
+        for axis in axes:
+            with axis.woken:
+                while axis.moving and axis.readback_signal.connected and time.monotonic() < deadline:
+                    axis.woken.wait(deadline - time.monotonic())
+
+    def _halt(self, axes: Iterable[Positioner]) -> None:
+        """Stop axes; one that cannot be stopped does not keep the others from it."""
+        failures = []
+        for axis in axes:
+            try:
                 axis.stop()
-        with self.woken:
-            while not all(status.done for status in moving.values()) and time.monotonic() < deadline:
-                self.woken.wait(deadline - time.monotonic())
+            except (DeviceError, TimeoutError) as error:
+                failures.append(f"{axis.name} was not stopped: {error}")
+        if failures:
+            raise DeviceError("; ".join(failures))
 
-    def _where(self, axes: Iterable[Positioner]) -> str:
-        return ", ".join(f"{axis.name} at {axis.last_seen}" for axis in axes)
+    def _where(self, what: str, axes: Sequence[Positioner]) -> str:
+        return f"; {what}: {', '.join(f'{axis.name} at {axis.last_seen}' for axis in axes)}" if axes else ""
 
-    def _switch_feedback(self, errand: Errand, wanted: str) -> None:
+    def _switch_feedback(self, errand: Errand, wanted: str, energy: float) -> None:
         status = self.monochromator.feedback.set(wanted)
         status.add_callback(self._ended)
         errand.until(lambda: status.done, FEEDBACK_S, f"{self.monochromator.feedback.name} to be {wanted}")
         if (error := status.exception()) is not None:
-            raise error
+            arrived = "all of its axes have arrived" if wanted == "On" else "none of its axes has moved"
+            raise DeviceError(f"{self.name} did not arrive at {energy:g} eV, though {arrived}: {error}") from error
 
     def _leave_in_order(self) -> None:
-        """Stop every axis, and switch the feedback on again, after a move that failed."""
-        for axis in self.axes:
-            axis.stop()
+        """Stop the axes that still move, and switch the feedback on again, after a move that failed."""
+        problems = []
+        try:
+            self._halt([axis for axis in self.axes if axis.moving])
+        except DeviceError as error:
+            problems.append(str(error))
         if self._feedback_owed:
             try:
                 self.monochromator.feedback.set("On").wait()
+                self._feedback_owed = False
             except DeviceError as error:
-                raise DeviceError(f"the feedback was not switched on again: {error}") from error
-            self._feedback_owed = False
+                problems.append(f"the feedback was not switched on again: {error}")
+        if problems:
+            raise DeviceError("; ".join(problems))
 
     def _ended(self, _: StatusBase) -> None:
         self.wake()
 
     def _bragg_moved(self, value: float, timestamp: float | None = None, **_: Any) -> None:
         """Tell progress bars and other listeners where the energy is."""
-        energy = self.monochromator.energy_at(value)
-        self._run_subs(sub_type=self.SUB_READBACK, value=energy, timestamp=timestamp)
+        # an angle while the axis is homed may stand for no energy
+        with suppress(ValueError):
+            energy = self.monochromator.energy_at(value)
+            self._run_subs(sub_type=self.SUB_READBACK, value=energy, timestamp=timestamp)

@@ -121,8 +121,8 @@ class Errand:
     def give_up(self, error: Exception, *, pardoned: bool = False) -> None:
         """End it with an error, unless it has ended; pardoned, its status finishes as if it had been done."""
         with self._device.woken:
-            self._ended = self._ended or error
-            self.pardoned = self.pardoned or pardoned
+            if self._ended is None:
+                self._ended, self.pardoned = error, pardoned
             self._device.woken.notify_all()
 
     def require_possible(self) -> None:
@@ -179,6 +179,10 @@ class Watchful(Device):
                 self._search.lost(obj._write_pv)
         self.wake()
 
+    def stop_searching(self) -> None:
+        """Search for lost process variables no more, as of a device that is no longer used."""
+        self._search.end()
+
     def wake(self, **_: Any) -> None:
         """Let an errand look again; a callback of signals and statuses."""
         with self.woken:
@@ -220,15 +224,19 @@ class Watchful(Device):
             try:
                 work(errand)
             except Exception as error:
-                failure = error if isinstance(error, DeviceError | ValueError) else _unforeseen(self, error)
+                failure: Exception = error
+                if not isinstance(error, DeviceError | ValueError):
+                    failure = _unforeseen(self, error)
+                pardoned = errand.pardoned
                 try:
                     if on_failure is not None:
                         on_failure()
                 except Exception as second:
-                    failure.add_note(f"and after that: {second}")
+                    pardoned = False
+                    failure = _both(failure, second)
                 finally:
                     idle.set()
-                    if errand.pardoned:
+                    if pardoned:
                         chosen.set_finished()
                     else:
                         chosen.set_exception(failure)
@@ -248,6 +256,13 @@ class Watchful(Device):
         errand = self._errand
         if errand is not None:
             errand.give_up(Stopped(f"{self.name} {why}"), pardoned=success)
+
+
+def _both(first: Exception, second: Exception) -> Exception:
+    """Return one error that tells of two: what failed, and that it could not be left in order."""
+    both = (type(first) if isinstance(first, DeviceError) else DeviceError)(f"{first}; and after that: {second}")
+    both.__cause__ = first
+    return both
 
 
 def _unforeseen(device: Device, error: Exception) -> DeviceError:

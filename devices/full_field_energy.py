@@ -5,11 +5,13 @@ differ in where the detector goes: to a constant magnification, nowhere, or wher
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import numpy as np
 from ophyd import Component
 
 from whiteline.analysis.calibration import MagnificationCalibration
+from whiteline.analysis.checks import require, require_positive
 from whiteline.analysis.laws import full_field as law
 from whiteline.devices.calibrated import CalibrationSignal
 from whiteline.devices.energy import Energy
@@ -22,6 +24,29 @@ DetectorMode = Literal["constant-magnification", "fixed", "table"]
 
 MAGNIFICATION_DEAD_BAND = 1e-4
 """Relative error of the magnification before the detector is moved."""
+
+
+def require_mode(mode: str) -> None:
+    """Refuse what is no mode of the detector.
+
+    Raises
+    ------
+    ValueError
+        Naming the modes.
+    """
+    if mode not in get_args(DetectorMode):
+        raise ValueError(f"mode {mode!r} of the detector must be one of {', '.join(get_args(DetectorMode))}")
+
+
+def require_magnification(magnification: float) -> None:
+    """Refuse a magnification that a zone plate does not give.
+
+    Raises
+    ------
+    OutOfRange
+        If it is not above 1.
+    """
+    require(magnification, 1 < magnification < np.inf, "magnification", "must be above 1")
 
 
 class FullFieldEnergy(Energy):
@@ -53,8 +78,9 @@ class FullFieldEnergy(Energy):
     detector_z = Component(Computed, compute=lambda energy: energy.detector.z.position, unit="mm")
     magnification = Component(Computed, compute=lambda energy: energy.magnification_now(), precision=4)
     pixel = Component(Computed, compute=lambda energy: energy.pixel_nm(), unit="nm", precision=4)
-    mode = Component(Parameter, value="", kind="config")
-    wanted_magnification = Component(Parameter, value=0.0, kind="config")
+    mode = Component(Parameter, value="", check=require_mode, kind="config")
+    wanted_magnification = Component(Parameter, value=2.0, check=require_magnification, kind="config")
+    detector_position = Component(Parameter, value=float("nan"), unit="mm", kind="config")
     magnification_calibration = Component(CalibrationSignal, of=MagnificationCalibration, kind="config")
 
     def __init__(
@@ -74,36 +100,45 @@ class FullFieldEnergy(Energy):
         **kwargs: Any,
     ) -> None:
         self.zone_plate, self.detector, self.condenser = zone_plate, detector, condenser
-        self._detector_mm, self._camera_pixel_um, self._objective = detector_mm, camera_pixel_um, objective
+        self._camera_pixel_um, self._objective = camera_pixel_um, objective
         super().__init__(prefix, name=name, **kwargs)
         self.mode.put(mode)
         self.wanted_magnification.put(float(magnification))
+        if detector_mm is not None:
+            self.detector_position.put(float(detector_mm))
         if magnification_calibration is not None:
             self.magnification_calibration.put(magnification_calibration)
 
     @property
     def axes(self) -> Sequence[Positioner]:
         """All axes that follow the energy."""
-        lens = self.zone_plate
-        return *self.source_axes, self.detector.z, lens.z, lens.x, lens.y, self.condenser.z
+        lens, condenser = self.zone_plate, self.condenser
+        follows = () if condenser.law is None else (condenser.z,)
+        return *self.source_axes, self.detector.z, lens.z, lens.x, lens.y, *follows
 
-    def legs(self, energy: float, harmonic: int) -> list[Leg]:
-        """Return where every axis is to go, if all arrive exactly."""
+    def optics_legs(self, energy: float) -> list[Leg]:
+        """Return where detector, zone plate and condenser are to go, if all before them arrive exactly."""
         detector = self._detector_leg(energy)
         stands = detector.position if detector.needed else self.detector.z.position
-        lens = self._lens_legs(energy, stands)
-        return [*super().legs(energy, harmonic), detector, *lens, *self.condenser.legs_to(energy)]
+        return [detector, *self._lens_legs(energy, stands), *self.condenser.legs_to(energy)]
 
     def steps(self, energy: float, harmonic: int) -> Iterator[list[Leg]]:
         """Yield all axes together, then the zone plate for what was reached."""
         yield self.legs(energy, harmonic)
-        yield self._lens_legs(self.position, self.detector.z.position)
+        if self.optics_follow.get():
+            yield self._lens_legs(self.position, self.detector.z.position)
+
+    @property
+    def configured_by(self) -> Sequence[Any]:
+        """Signals of other devices that the energy depends on."""
+        lens = self.zone_plate
+        return *super().configured_by, lens.calibration, lens.straight_at, self.detector.table
 
     def _detector_leg(self, energy: float) -> Leg:
         stage, mode = self.detector.z, self.mode.get()
         if mode == "fixed":
-            assert self._detector_mm is not None
-            position = self._detector_mm
+            position = float(self.detector_position.get())
+            require_positive(position, self.detector_position.name, "mm")
         elif mode == "table":
             position = self.detector.table.calibration.position(energy)
         else:

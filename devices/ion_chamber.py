@@ -158,27 +158,23 @@ class IonChamber(Device):
         """Signals without which nothing is known of a count."""
         return self.counter, self.amplifier.gain, self.amplifier.overload
 
-    @property
-    def fresh_signals(self) -> tuple[Any, ...]:
-        """Signals that are asked after each count; their values are what `conclude` takes."""
-        return self.counter, self.amplifier.gain, self.amplifier.overload
-
-    def conclude(self, gain_before: float, seconds: float, values: Sequence[Any]) -> Counted:
+    def conclude(self, changes: int, seconds: float, counts: float) -> Counted:
         """Return what a count gave.
 
         Parameters
         ----------
-        gain_before : float
-            That was in force when it began [V/A].
+        changes : int
+            How often the gain had changed when it began.
         seconds : float
             How long it was [s].
-        values : sequence of object
-            Of `fresh_signals`.
+        counts : float
+            In its channel, asked afresh.
         """
-        counts, gain, overload = (float(value) for value in values)
+        amplifier = self.amplifier
+        overloaded = amplifier.overload.get() == "Yes"
+        gain = amplifier.seen if amplifier.changes == changes and amplifier.seen is not None else float("nan")
         saturated = counts / seconds >= SATURATED * self.converter_hz_per_V * self.saturation_V
-        unchanged = np.isclose(gain, gain_before, rtol=1e-3, atol=0)
-        return Counted(counts, seconds, gain if unchanged else float("nan"), bool(overload) or bool(saturated))
+        return Counted(counts, seconds, gain, overloaded or saturated)
 
     @property
     def counted_rate(self) -> float | None:

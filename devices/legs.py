@@ -7,7 +7,7 @@ from whiteline.devices.positioner import Positioner
 
 @dataclass(frozen=True)
 class Leg:
-    """Where one axis is to go for an energy, and whether it must.
+    """Where one axis is to go.
 
     Parameters
     ----------
@@ -15,10 +15,15 @@ class Leg:
         The axis.
     position : float
         Its target, in its unit.
-    needed : bool
-        Whether it stands outside its dead band now.
+    outside : bool
+        Whether it stands outside its dead band.
     """
 
     axis: Positioner
     position: float
-    needed: bool = True
+    outside: bool = True
+
+    @property
+    def needed(self) -> bool:
+        """Whether it must go: it stands outside its dead band, and not within its own tolerance; or it moves."""
+        return self.axis.moving or (self.outside and not self.axis.is_there(self.position))

@@ -12,8 +12,12 @@ from whiteline.analysis.laws import bragg as law
 from whiteline.devices.axis import AxisOf, WithAxes
 from whiteline.devices.calibrated import CalibrationSignal
 from whiteline.devices.errands import ANSWER_S, Errand, Watchful
+from whiteline.devices.errors import DeviceError
 from whiteline.devices.motor import AxisSettings
 from whiteline.devices.shown import Computed
+
+AT_LIMIT = "At limit"
+"""What the feedback says when it cannot correct as much as it should."""
 
 LOCKS_S = 15.0
 """How long the feedback may take to lock [s]."""
@@ -43,15 +47,20 @@ class Feedback(Watchful):
         """
         if value not in ("On", "Off"):
             raise ValueError(f"{self.name} = {value!r} must be On or Off")
-        wanted = "Locked" if value == "On" else "Off"
+        ends = ("Locked", AT_LIMIT) if value == "On" else ("Off",)
 
         def switch(errand: Errand) -> None:
             errand.until(errand.put(self.enable, value), ANSWER_S, f"{self.enable.pvname} to take {value}")
             errand.until(
-                lambda: self.status.get() == wanted and self.enable.get() == value,
+                lambda: self.status.get() in ends and self.enable.get() == value,
                 LOCKS_S,
-                lambda: f"{self.status.pvname} to be {wanted}; it is {self.status.get()}, so align the pitch by hand",
+                lambda: f"{self.status.pvname} to be {ends[0]}; it is {self.status.get()}",
             )
+            if value == "On" and self.status.get() == AT_LIMIT:
+                raise DeviceError(
+                    f"{self.status.pvname} is {AT_LIMIT}, with a correction of {self.correction.get():.4g} urad: the "
+                    "feedback cannot lock; align the pitch of the second crystal"
+                )
 
         return self.run_errand(switch, needs=(self.enable, self.status))
 
@@ -105,7 +114,7 @@ class Monochromator(WithAxes, Watchful):
 
     def energy_at(self, angle: float) -> float:
         """Return the energy [eV] at a reading of the Bragg axis [deg]."""
-        return self.calibration.calibration.energy(angle)
+        return float(self.calibration.calibration.energy(angle))
 
     def angle(self, energy: Numbers) -> Numbers:
         """Return the reading of the Bragg axis [deg] for an energy [eV].

@@ -129,6 +129,11 @@ class Motor(Positioner, EpicsMotor):
         return target - backlash, target
 
     def _rests(self, errand: Errand) -> bool:
+        if self.set_use_switch.get():
+            raise DeviceError(
+                f"{self.name} is not moved: {self.prefix}.SET is Set, and a move would only rename its position; set "
+                "it to Use"
+            )
         if (switch := self.stop_pause_go.get()) != "Go":
             raise DeviceError(f"{self.name} is held by {self.prefix}.SPMG = {switch}; set it to Go")
         return bool(errand.ask(self.motor_done_move) == 1)

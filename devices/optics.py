@@ -44,6 +44,8 @@ class ZonePlate(WithAxes):
     z = AxisOf(kind="hinted")
     calibration = Component(CalibrationSignal, of=FocusCalibration, kind="config")
     straight_at = Component(Parameter, value=0.0, kind="config", unit="mm")
+    centre_x = Component(Parameter, value=0.0, kind="config", unit="um", doc="where it was aligned, at straight_at")
+    centre_y = Component(Parameter, value=0.0, kind="config", unit="um", doc="where it was aligned, at straight_at")
 
     def __init__(
         self,
@@ -65,9 +67,9 @@ class ZonePlate(WithAxes):
         return self.calibration.calibration.zone_plate
 
     def across(self, z: float) -> tuple[float, float]:
-        """Return x and y [µm] that take back the run-out of z, for a reading of it [mm]."""
+        """Return x and y [µm] that take back the run-out of z, for a reading of it [mm], from where it was centred."""
         x, y = self.calibration.calibration.wander(z, self.straight_at.get())
-        return -x, -y
+        return float(self.centre_x.get()) - x, float(self.centre_y.get()) - y
 
     def legs_to(self, z: float, energy: float) -> list[Leg]:
         """Return the legs of z, x and y to a reading of z [mm]; z moves if it is out of focus at this energy [eV]."""
@@ -133,6 +135,7 @@ class OrderSortingAperture(WithAxes):
     y = AxisOf()
     z = AxisOf(kind="hinted")
     distance = Component(Parameter, value=0.0, kind="config", unit="mm")
+    zero = Component(Parameter, value=0.0, kind="config", unit="mm", doc="reading of z in the plane of the sample")
 
     def __init__(
         self,
@@ -158,7 +161,7 @@ class OrderSortingAperture(WithAxes):
         """
         distance = float(self.distance.get())
         self.law.check(distance, focal_length)
-        return -distance
+        return float(self.zero.get()) - distance
 
 
 class Mirror(WithAxes):
@@ -245,6 +248,18 @@ class KirkpatrickBaez(Device):
         self.horizontal.require_on_spot()
 
 
+def require_millimetres(table: Table) -> None:
+    """Refuse a table of something else than positions in mm.
+
+    Raises
+    ------
+    ValueError
+        Naming what it is of.
+    """
+    if table.unit != "mm":
+        raise ValueError(f"a table of the detector is in mm; that of {table.axis} is in {table.unit}")
+
+
 class DetectorStage(WithAxes):
     """The stage of the camera along the beam; z [mm] reads the distance from the sample.
 
@@ -257,7 +272,7 @@ class DetectorStage(WithAxes):
     """
 
     z = AxisOf(kind="hinted")
-    table = Component(CalibrationSignal, of=Table, kind="config")
+    table = Component(CalibrationSignal, of=Table, check=require_millimetres, kind="config")
 
     def __init__(
         self,

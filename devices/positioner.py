@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from ophyd.positioner import PositionerBase
 from ophyd.status import MoveStatus
 from ophyd.utils import LimitError
@@ -40,6 +41,22 @@ class Arrival(MoveStatus):
 
 class OutOfLimits(OutOfRange, LimitError):
     """A position outside the limits of an axis; ophyd's own error, with name, value, limit, unit and remedy."""
+
+
+def number(value: Any, name: str, unit: str) -> float:
+    """Return a value as a float.
+
+    Raises
+    ------
+    ValueError
+        If it is no number, such as a text or a list.
+    """
+    if isinstance(value, str | bytes | bool | list | tuple) or np.ndim(value) > 0:
+        raise ValueError(f"{name} = {value!r} must be one number, in {unit}")
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} = {value!r} must be one number, in {unit}") from error
 
 
 class Positioner(Watchful, PositionerBase):
@@ -150,9 +167,10 @@ class Positioner(Watchful, PositionerBase):
         for signal in self.needed_signals:
             if not signal.connected:
                 raise Lost(f"{self.name} has lost {signal.pvname}: its IOC has gone; start it again")
+        value = number(value, self.name, self.egu)
         require_finite(value, self.name, self.egu)
         low, high = self.travel
-        for position in self._way_points(float(value)):
+        for position in self._way_points(value):
             if not low <= position <= high:
                 limit = f"must lie between {low:.10g} and {high:.10g} {self.egu}"
                 where = "" if position == value else f" (its backlash is approached from {position:.10g} {self.egu})"
@@ -161,6 +179,10 @@ class Positioner(Watchful, PositionerBase):
     def _way_points(self, target: float) -> tuple[float, ...]:
         """Return the positions at which a move turns or ends."""
         return (target,)
+
+    def way(self, target: float) -> tuple[float, ...]:
+        """Return where a move starts, turns and ends."""
+        return (self.position, *self._way_points(target))
 
     def is_there(self, target: float) -> bool:
         """Tell whether the readback is at a position, within the tolerance."""

@@ -1,7 +1,7 @@
 """A scaler record with the ion chambers on its channels: one count is one point, of all of them.
 
-A count is done when the record has completed it; then everything that belongs to it is asked afresh, because a monitor
-may come later than the completion. Nothing is read that was counted before.
+A count is done when the record has completed it; then time and counts are asked afresh, because their monitors may come
+later than the completion. Nothing is read that was counted before.
 """
 
 import time
@@ -98,7 +98,9 @@ class Scaler(Watchful):
         **kwargs: Any,
     ) -> None:
         self._changed = 0
-        self._commanded = False
+        self._commanded = self._running = False
+        # whether a count may be under way that no monitor has told of yet, such as one that was stopped
+        self._doubtful = True
         self._mode_before: str | None = None
         self._sharing: StatusBase | None = None
         self.counted_s: float | None = None
@@ -122,9 +124,10 @@ class Scaler(Watchful):
         """Gains of the amplifiers, in the order of the channels, as the monitors have them [V/A]."""
         return tuple(float(chamber.amplifier.gain.get()) for chamber in self.chambers.values())
 
-    def _count_changed(self, **_: Any) -> None:
+    def _count_changed(self, *, value: Any = None, **_: Any) -> None:
         with self.woken:
             self._changed += 1
+            self._running = bool(value)
             self.woken.notify_all()
 
     # counting
@@ -215,35 +218,37 @@ class Scaler(Watchful):
         self._commanded = False
         dwell = float(self.preset_time.get())
         seconds = MARGIN * (dwell + float(self.delay.get())) + ALLOWANCE_S
-        gains, before, pv = self._await_idle(errand, seconds), self._changed, self.counting.setpoint_pvname
-        self._commanded = True
+        if self._doubtful or self._running:
+            self._await_idle(errand, seconds)
+        before, pv = self._changed, self.counting.setpoint_pvname
+        gains = [chamber.amplifier.changes for chamber in self.chambers.values()]
+        self._doubtful = self._commanded = True
         completed = errand.put(self.counting, 1)
         errand.until(completed, seconds, f"{pv} to complete a count of {dwell:g} s")
+        counters = [chamber.counter for chamber in self.chambers.values()]
+        elapsed, *counts = (float(value) for value in ask_together(errand, self.name, (self.elapsed, *counters)))
+        # a record that is disabled completes its puts, and so does an IOC that dies; and when this monitor is here, so
+        # are those of gains and overloads, which came before
         with suppress(Overdue):
-            errand.until(lambda: self._changed > before, PULSE_S, f"{pv} to change")
-        fresh = [signal for chamber in self.chambers.values() for signal in chamber.fresh_signals]
-        state, elapsed, *values = ask_together(errand, self.name, (self.counting, self.elapsed, *fresh))
-        # a record that is disabled completes its puts, and so does an IOC that dies
-        if state != 0 or self._changed == before or not elapsed > 0:
+            errand.until(lambda: self._changed > before and not self._running, PULSE_S, f"{pv} to change")
+        if self._changed == before or self._running or not elapsed > 0:
             raise DeviceError(
-                f"{self.name} has not counted: {pv} is {'Count' if state else 'Done'} and its time {elapsed:g} s after "
-                "the command; is the record disabled, or does somebody else count?"
+                f"{self.name} has not counted: {pv} is {'Count' if self._running else 'Done'} and its time "
+                f"{elapsed:g} s after the command; is the record disabled, or does somebody else count?"
             )
-        self._commanded = False
-        share = len(values) // len(self.chambers)
+        self._doubtful = self._commanded = False
         return {
-            name: chamber.conclude(gain, float(elapsed), values[share * at : share * (at + 1)])
-            for at, ((name, chamber), gain) in enumerate(zip(self.chambers.items(), gains, strict=True))
+            name: chamber.conclude(changes, elapsed, one)
+            for (name, chamber), changes, one in zip(self.chambers.items(), gains, counts, strict=True)
         }
 
-    def _await_idle(self, errand: Errand, seconds: float) -> list[float]:
-        """Wait until a count that was stopped, or that somebody else has started, is over; return the gains."""
-        deadline, gains = time.monotonic() + seconds, [one.amplifier.gain for one in self.chambers.values()]
+    def _await_idle(self, errand: Errand, seconds: float) -> None:
+        """Wait until a count that was stopped, or that somebody else has started, is over."""
+        deadline = time.monotonic() + seconds
         while True:
             before = self._changed
-            state, *found = ask_together(errand, self.name, (self.counting, *gains))
-            if state == 0:
-                return found
+            if errand.ask(self.counting) == 0:
+                return
             errand.until(
                 lambda before=before: self._changed > before,  # type: ignore[misc]
                 max(0.0, deadline - time.monotonic()),

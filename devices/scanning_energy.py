@@ -5,7 +5,7 @@ from typing import Any
 
 from ophyd import Component
 
-from whiteline.analysis.checks import OutOfRange
+from whiteline.analysis.checks import require
 from whiteline.analysis.laws.scanning import least_clearance
 from whiteline.devices.energy import Energy
 from whiteline.devices.legs import Leg
@@ -15,6 +15,43 @@ from whiteline.devices.shown import Computed
 
 APERTURE_DEAD_BAND_MM = 0.02
 """By how much the order-sorting aperture may be off along the beam before it is moved [mm]."""
+
+
+def aperture_goes_first(zone_plate: Sequence[float], aperture: Sequence[float], clearance: float) -> bool:
+    """Tell in which order zone plate and order-sorting aperture keep clear of each other and of the sample.
+
+    Parameters
+    ----------
+    zone_plate, aperture : sequence of float
+        Where each starts, turns and ends [mm from the sample, downstream positive].
+    clearance : float
+        The least distance that two may have [mm].
+
+    Returns
+    -------
+    bool
+        Whether the aperture must go first; else the zone plate goes first.
+
+    Raises
+    ------
+    OutOfRange
+        If they would come nearer in either order, or the aperture would come too near to the sample.
+    """
+
+    def distance(lens: Sequence[float], pinhole: Sequence[float]) -> float:
+        return least_clearance((min(lens), max(lens)), (min(pinhole), max(pinhole)))
+
+    to_sample = -max(aperture)
+    lens_first = min(distance(zone_plate, aperture[:1]), distance(zone_plate[-1:], aperture))
+    aperture_first = min(distance(zone_plate[:1], aperture), distance(zone_plate, aperture[-1:]))
+    for found, pair in (
+        (to_sample, "order-sorting aperture and sample"),
+        (max(lens_first, aperture_first), "zone plate and order-sorting aperture"),
+    ):
+        limit = f"would fall below the clearance, {clearance:g} mm, on the way"
+        remedy = "move the aperture by hand to where it belongs"
+        require(found, found >= clearance, f"distance of {pair}", limit, "mm", remedy)
+    return lens_first < clearance
 
 
 class ZonePlateEnergy(Energy):
@@ -45,8 +82,8 @@ class ZonePlateEnergy(Energy):
         lens = self.zone_plate
         return *self.source_axes, self.aperture.z, lens.z, lens.x, lens.y
 
-    def legs(self, energy: float, harmonic: int) -> list[Leg]:
-        """Return where every axis is to go, if all arrive exactly.
+    def optics_legs(self, energy: float) -> list[Leg]:
+        """Return where aperture and zone plate are to go, if all before them arrive exactly.
 
         Raises
         ------
@@ -55,11 +92,14 @@ class ZonePlateEnergy(Energy):
         """
         aperture, lens = self._aperture_leg(energy), self._lens_legs(energy)
         self._aperture_first(aperture, lens[0])
-        return [*super().legs(energy, harmonic), aperture, *lens]
+        return [aperture, *lens]
 
     def steps(self, energy: float, harmonic: int) -> Iterator[list[Leg]]:
         """Yield monochromator and undulator with what opens the way, the other, then the zone plate for what came."""
-        others = super().legs(energy, harmonic)
+        if not self.optics_follow.get():
+            yield self.legs(energy, harmonic)
+            return
+        others = [leg for leg in self.legs(energy, harmonic) if leg.axis in self.source_axes]
         aperture, lens = self._aperture_leg(energy), self._lens_legs(energy)
         if self._aperture_first(aperture, lens[0]):
             yield [*others, aperture]
@@ -67,7 +107,15 @@ class ZonePlateEnergy(Energy):
         else:
             yield [*others, *lens]
             yield [aperture]
-        yield self._lens_legs(self.position)
+        reached = self._lens_legs(self.position)
+        self._aperture_first(self._aperture_leg(energy), reached[0])
+        yield reached
+
+    @property
+    def configured_by(self) -> Sequence[Any]:
+        """Signals of other devices that the energy depends on."""
+        lens = self.zone_plate
+        return *super().configured_by, lens.calibration, lens.straight_at, self.aperture.distance, self.aperture.zero
 
     def _aperture_leg(self, energy: float) -> Leg:
         stage = self.aperture.z
@@ -79,38 +127,12 @@ class ZonePlateEnergy(Energy):
         return lens.legs_to(lens.calibration.calibration.scanning_reading(energy), energy)
 
     def _aperture_first(self, aperture: Leg, lens: Leg) -> bool:
-        """Tell whether the aperture must go before the zone plate, so that nothing meets on the way."""
-        clearance = self.aperture.law.clearance
-        # distances from the sample: readings of the zone plate count from A0
-        a0 = self.zone_plate.calibration.calibration.a0
-        lens_way = lens.axis.position - a0, lens.position - a0
-        way = aperture.axis.position, aperture.position if aperture.needed else aperture.axis.position
-        self._require_clear(max(way) + clearance, "order-sorting aperture and sample")
-        if least_clearance((lens_way[0], lens_way[1]), (way[0], way[0])) >= clearance:
-            # the zone plate may go while the aperture waits, the aperture when the zone plate has arrived
-            self._require_clear(
-                clearance - least_clearance((lens_way[1], lens_way[1]), way), "zone plate and order-sorting aperture"
-            )
-            return False
-        self._require_clear(
-            clearance - least_clearance((lens_way[0], lens_way[0]), way), "zone plate and order-sorting aperture"
-        )
-        self._require_clear(
-            clearance - least_clearance((lens_way[0], lens_way[1]), (way[1], way[1])),
-            "zone plate and order-sorting aperture",
-        )
-        return True
-
-    def _require_clear(self, missing_mm: float, pair: str) -> None:
-        if missing_mm > 0:
-            clearance = self.aperture.law.clearance
-            raise OutOfRange(
-                f"distance of {pair}",
-                clearance - missing_mm,
-                f"would fall below the clearance, {clearance:g} mm, on the way",
-                "mm",
-                "move the aperture by hand to where it belongs",
-            )
+        """Tell whether the aperture must go before the zone plate."""
+        # distances from the sample: readings count from where each would stand in its plane
+        a0, zero = self.zone_plate.calibration.calibration.a0, float(self.aperture.zero.get())
+        lens_way = lens.axis.way(lens.position) if lens.needed else (lens.axis.position,)
+        way = aperture.axis.way(aperture.position) if aperture.needed else (aperture.axis.position,)
+        return aperture_goes_first([z - a0 for z in lens_way], [z - zero for z in way], self.aperture.law.clearance)
 
 
 class MirrorEnergy(Energy):
@@ -128,8 +150,8 @@ class MirrorEnergy(Energy):
         self.mirrors = mirrors
         super().__init__(prefix, name=name, **kwargs)
 
-    def legs(self, energy: float, harmonic: int) -> list[Leg]:
-        """Return where every axis is to go; refuses if the spot of a mirror has walked too far.
+    def optics_legs(self, energy: float) -> list[Leg]:
+        """Return nothing, as mirrors stay; refuses if the spot of one has walked too far.
 
         Raises
         ------
@@ -137,4 +159,4 @@ class MirrorEnergy(Energy):
             Naming the mirror, the walk and its limit.
         """
         self.mirrors.require_on_spot()
-        return super().legs(energy, harmonic)
+        return []

@@ -54,14 +54,16 @@ def search_anew(pv: Any) -> None:
     entry = ca._cache[pv.context].get(pv.pvname)
     if entry is None or entry.conn:
         return
-    if not entry.conn and ca.libca.ca_state(entry.chid) == CONNECTED:
+    if ca.libca.ca_state(entry.chid) == CONNECTED:
         # it came back before it was known here, so nobody was told
         entry.run_connection_callbacks(conn=True, timestamp=time.time())
         return
     with entry.lock:
-        # the channel may be there already, and its callback wait for this very lock
-        if entry.conn or ca.libca.ca_state(entry.chid) == CONNECTED:
+        # several devices may share a channel: one of them is enough to search for it
+        searched = getattr(entry, "searched_at", -EVERY_S)
+        if entry.conn or time.monotonic() < searched + EVERY_S / 2 or ca.libca.ca_state(entry.chid) == CONNECTED:
             return
+        entry.searched_at = time.monotonic()
         lost, found = entry.chid, dbr.chid_t()
         ca.libca.ca_create_channel(pv.pvname.encode(), ca._CB_CONNECT, 0, 0, ctypes.byref(found))
         ca._chid_cache.pop(lost.value, None)
@@ -69,19 +71,25 @@ def search_anew(pv: Any) -> None:
         back = ca.libca.ca_state(lost) == CONNECTED
         entry.chid, gone = (lost, found) if back else (found, lost)
         ca._chid_cache[entry.chid.value] = entry
-    if back:
-        ca.libca.ca_clear_channel(gone)
-        return
-    ca.libca.ca_replace_access_rights_event(found, ca._CB_ACCESS)
-    for number, callback in enumerate(entry.callbacks):
-        if not isinstance(callback, WhenConnected):
-            entry.callbacks[number] = callback = WhenConnected(callback)
-        # the monitor goes with the lost channel
-        callback.owner._clear_auto_monitor_subscription()
-        callback.owner.chid = callback.owner._args["chid"] = found
-    # not under the lock: libca waits here for callbacks of the lost channel, which may wait for the lock
+        # what libca may still call lives until the channel is gone
+        monitors = [] if back else [_hand_over(entry, number, found) for number in range(len(entry.callbacks))]
+    if not back:
+        ca.libca.ca_replace_access_rights_event(found, ca._CB_ACCESS)
+    # not under the lock: libca waits here for callbacks of that channel, which may wait for the lock
     ca.libca.ca_clear_channel(gone)
+    del monitors
     ca.libca.ca_flush_io()
+
+
+def _hand_over(entry: Any, number: int, found: Any) -> Any:
+    """Give a PV object the new channel, and return the monitor that it had on the lost one, which goes with that."""
+    callback = entry.callbacks[number]
+    if not isinstance(callback, WhenConnected):
+        entry.callbacks[number] = callback = WhenConnected(callback)
+    owner = callback.owner
+    owner.chid = owner._args["chid"] = found
+    monitor, owner._monref = owner._monref, None
+    return monitor
 
 
 class Search:
@@ -99,19 +107,25 @@ class Search:
         self._lost: dict[str, Any] = {}
         self._due: dict[str, float] = {}
         self._running = False
+        self._ended = False
         self._changed = threading.Event()
 
     def lost(self, pv: Any) -> None:
         """Search for a process variable that was lost."""
         with self._lock:
             self._lost[pv.pvname] = pv
-            if self._running:
+            if self._running or self._ended:
                 return
             self._running = True
         self._thread(self._run).start()
 
     def found(self) -> None:
         """Look at once whether something else is to be searched for."""
+        self._changed.set()
+
+    def end(self) -> None:
+        """Search no more, as for a device that is no longer used."""
+        self._ended = True
         self._changed.set()
 
     def _run(self) -> None:
@@ -122,7 +136,7 @@ class Search:
                 there = [name for name, pv in self._lost.items() if pv.connected]
                 for name in there:
                     del self._lost[name]
-                if not self._lost:
+                if not self._lost or self._ended:
                     self._due.clear()
                     self._running = False
                     return

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ophyd.signal import Signal
+from ophyd.status import StatusBase
 from ophyd.utils import ReadOnlyError
+
+from whiteline.analysis.checks import OutOfRange
+
+
+def done() -> StatusBase:
+    """Return a status of something that is done already."""
+    status = StatusBase()
+    status.set_finished()
+    return status
 
 
 class Computed(Signal):
@@ -29,8 +39,11 @@ class Computed(Signal):
         self._metadata["write_access"] = False
 
     def get(self, **_: Any) -> float:
-        """Compute it."""
-        value = self._compute(self.parent)
+        """Compute it; NaN where it does not exist, as the energy of an angle that reflects nothing."""
+        try:
+            value = self._compute(self.parent)
+        except OutOfRange:
+            return float("nan")
         return float("nan") if value is None else float(value)
 
     def put(self, value: Any, **_: Any) -> None:

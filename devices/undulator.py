@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ophyd import Component, EpicsSignal, EpicsSignalRO, Signal
+from ophyd.status import StatusBase
 
 from whiteline.analysis.calibration import Table
 from whiteline.analysis.checks import OutOfRange, require_energy
@@ -15,7 +16,7 @@ from whiteline.devices.errands import ANSWER_S, Errand
 from whiteline.devices.errors import MoveFailed
 from whiteline.devices.motor import AxisSettings
 from whiteline.devices.positioner import Positioner
-from whiteline.devices.shown import Parameter
+from whiteline.devices.shown import Parameter, done
 
 NEAR_EDGE = (0.97, 1.05)
 """An energy that is gone to stands for its edge: energies from this share of it to that one keep their harmonic."""
@@ -23,7 +24,7 @@ NEAR_EDGE = (0.97, 1.05)
 
 @dataclass(frozen=True)
 class GapSettings(AxisSettings):
-    """What the description says of a gap; `tolerance` is 1 µm if not given.
+    """What the description says of a gap; `tolerance` is 0.1 µm if not given.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class UndulatorGap(Positioner):
     @property
     def tolerance(self) -> float:
         """How near counts as there [mm]."""
-        return 1e-3 if self.settings.tolerance is None else self.settings.tolerance
+        return 1e-4 if self.settings.tolerance is None else self.settings.tolerance
 
     @property
     def travel(self) -> tuple[float, float]:
@@ -130,6 +131,22 @@ def require_odd(harmonic: int) -> None:
         raise OutOfRange("harmonic", harmonic, "must be odd: on the axis only odd harmonics shine")
 
 
+def require_gap_table(table: Table) -> None:
+    """Refuse a table that is not of gaps in mm on one harmonic.
+
+    Raises
+    ------
+    ValueError
+        Naming what it is of.
+    """
+    if table.unit != "mm" or table.harmonic is None:
+        raise ValueError(
+            f"a gap table is in mm and of one harmonic; that of {table.axis} is in {table.unit}, of harmonic "
+            f"{table.harmonic}"
+        )
+    require_odd(table.harmonic)
+
+
 class EnergiesOfScan(Signal):
     """The lowest and the highest energy of a scan [eV]; to set them chooses the harmonic for all of it."""
 
@@ -145,15 +162,20 @@ class EnergiesOfScan(Signal):
 
     def put(self, value: Sequence[float], **kwargs: Any) -> None:
         """Choose the harmonic for a list of energies."""
-        self.parent.harmonic.put(self.parent.harmonic_of(value), force=True)
+        self.parent.take_harmonic(self.parent.harmonic_of(value))
         super().put([float(min(value)), float(max(value))], **kwargs | {"force": True})
+
+    def set(self, value: Sequence[float], **_: Any) -> StatusBase:
+        """Choose the harmonic for a list of energies; done at once. Raises as `check_value`."""
+        self.put(value)
+        return done()
 
 
 class Undulator(WithAxes):
     """A planar undulator whose gap follows the energy on one harmonic.
 
     The harmonic is chosen once for an edge, the brightest that reaches all of it, and kept as long as energies stay
-    there; while a scan runs it never changes.
+    there; while a scan runs it never changes. One that is set by hand is kept until energies are given, or 0 is set.
 
     Parameters
     ----------
@@ -171,7 +193,7 @@ class Undulator(WithAxes):
     harmonic = Component(Parameter, value=0, check=require_odd, kind="config", doc="0 while none was chosen")
     energies = Component(EnergiesOfScan, value=[0.0, 0.0], kind="config")
     detune = Component(Parameter, value=0.0, kind="config", unit="eV")
-    gap_table = Component(CalibrationSignal, of=Table, kind="config")
+    gap_table = Component(CalibrationSignal, of=Table, check=require_gap_table, kind="config")
 
     def __init__(
         self,
@@ -187,6 +209,7 @@ class Undulator(WithAxes):
     ) -> None:
         self.law = law
         self._always = harmonic
+        self._chosen = 0
         super().__init__(prefix, name=name, axes=axes, **kwargs)
         self.detune.put(float(detune_eV))
         if harmonic is not None:
@@ -225,7 +248,7 @@ class Undulator(WithAxes):
         """
         chosen = int(self.harmonic.get())
         low, high = self.energies.get()
-        if chosen and (keep or self._always is not None or low <= energy <= high):
+        if chosen and (keep or self._set_by_hand or low <= energy <= high):
             return chosen
         return self.harmonic_of(self.window(energy))
 
@@ -233,11 +256,18 @@ class Undulator(WithAxes):
         """Choose the harmonic for the edge around an energy, unless the one that was chosen serves it."""
         harmonic = self.harmonic_at(energy, keep=keep)
         low, high = self.energies.get()
-        if self._always is None and not keep and not low <= energy <= high:
+        if not keep and not self._set_by_hand and not low <= energy <= high:
             self.energies.put(self.window(energy))
-        elif not self.harmonic.get():
-            self.harmonic.put(harmonic)
         return harmonic
+
+    @property
+    def _set_by_hand(self) -> bool:
+        return bool(self.harmonic.get() and self.harmonic.get() != self._chosen)
+
+    def take_harmonic(self, harmonic: int) -> None:
+        """Remember a harmonic that was chosen for energies, as against one that is set by hand."""
+        self.harmonic.put(harmonic)
+        self._chosen = 0 if self._always is not None else harmonic
 
     def gap_at(self, energy: float, harmonic: int) -> float:
         """Return the gap [mm] for an energy [eV], by the table of this harmonic if there is one, else by the law.
@@ -249,9 +279,18 @@ class Undulator(WithAxes):
         """
         require_energy(energy)
         peak = energy + float(self.detune.get())
-        if self.gap_table.present and self.gap_table.calibration.harmonic == harmonic:
-            return self.gap_table.calibration.position(peak)
-        return self.law.gap(peak, harmonic)
+        if not self.gap_table.present:
+            return self.law.gap(peak, harmonic)
+        table = self.gap_table.calibration
+        if table.harmonic != harmonic:
+            raise OutOfRange(
+                "harmonic",
+                harmonic,
+                f"has no gap table: that of {self.name} is of harmonic {table.harmonic}",
+                "",
+                f"set {self.harmonic.name} to {table.harmonic}, or measure a table of {harmonic}",
+            )
+        return table.position(peak)
 
     def off_peak_eV(self, energy: float, harmonic: int) -> float:
         """Return by how much the peak of the harmonic lies off [eV] at the gap as it stands, for an energy."""

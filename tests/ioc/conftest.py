@@ -99,6 +99,25 @@ def ca(ca_ports: list[int], tag: str, request: pytest.FixtureRequest) -> Channel
     return channels
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _search_no_more(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the devices of a module not search for its IOCs for ever."""
+    yield
+    for device in request.config.stash.get(KEPT, []):
+        for one in _parts(device):
+            one.stop_searching()
+
+
+def _parts(device: Any) -> Iterator[Any]:
+    """Yield all devices in one device, or in several, that search."""
+    if hasattr(device, "values"):
+        for one in device.values():
+            yield from _parts(one)
+    elif hasattr(device, "walk_subdevices"):
+        parts = [part for _, part in device.walk_subdevices(include_lazy=False)]
+        yield from (one for one in (device, *parts) if hasattr(one, "stop_searching"))
+
+
 @pytest.fixture
 def camera_of(ca: Channels) -> Callable[[Simulated], Camera]:
     """Return the camera of a simulated TXM."""

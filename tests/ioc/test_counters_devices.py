@@ -80,6 +80,16 @@ def test_without_a_dark_rate_of_this_gain_rate_and_current_are_missing(counters)
     assert math.isnan(found["reference_rate"])
 
 
+def test_at_a_gain_that_the_description_does_not_know_they_are_missing_too(counters, make) -> None:  # type: ignore[no-untyped-def]
+    other = make(gains=[1e8, 1e9], name="other")
+    other.change({"dark_rates": {"incident": {1e8: 5.0, 1e9: 5.0}}}).wait(LONG_S)
+    other.trigger().wait(LONG_S)
+    found = other.read()
+    assert found["other_incident_gain"]["value"] == 1e6
+    assert found["other_incident_counts"]["value"] > 0
+    assert math.isnan(found["other_incident_rate"]["value"])
+
+
 def test_the_current_is_that_of_the_beam_at_any_gain(ca, twin: Simulated, counters) -> None:  # type: ignore[no-untyped-def]
     """One gas takes 25 times as many photons from the beam as the other; dark rates are measured."""
     ca.put("TXM:shutter:command", "Closed")

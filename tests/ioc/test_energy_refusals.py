@@ -157,6 +157,176 @@ def test_no_axis_leaves_its_limits_on_the_way(devices: Any, ca: Channels) -> Non
     assert len(seen["detector_z"]) > 10
 
 
+@pytest.mark.parametrize("energy", ["8333", "abc", None, [8333.0], True])
+def test_what_is_no_number_is_refused_in_a_sentence(devices: Any, energy: Any, nothing_moves: None) -> None:
+    with pytest.raises(ValueError, match=r"energy = .* must be one number, in eV"):
+        devices.energy.check_value(energy)
+    with pytest.raises(ValueError, match=r"detector_z = .* must be one number, in mm"):
+        devices.detector.z.check_value(energy)
+
+
+def test_modes_and_tables_of_something_else_are_refused(devices: Any, nothing_moves: None) -> None:
+    with pytest.raises(ValueError, match="mode 'Fixed' of the detector must be one of"):
+        devices.energy.mode.put("Fixed")
+    with pytest.raises(ValueError, match="magnification nan must be above 1"):
+        devices.energy.wanted_magnification.put(math.nan)
+    devices.energy.mode.put("fixed")
+    with pytest.raises(ValueError, match="energy_detector_position"):
+        devices.energy.set(8340.0)
+    devices.energy.mode.put("constant-magnification")
+    table = Table(
+        axis="detector.z",
+        unit="um",
+        energies=(8300.0, 8400.0),
+        positions=(5.0, 5.1),
+        errors=(0.0, 0.0),
+        version=1,
+        date="2026-03-01",
+        source="a test",
+    )
+    for signal in (devices.undulator.gap_table, devices.detector.table):
+        with pytest.raises(ValueError, match="is in um"):
+            signal.put(table)
+
+
+def test_a_gap_table_of_another_harmonic_is_not_passed_over(devices: Any) -> None:
+    undulator = devices.undulator
+    undulator.energies.put((8200.0, 8600.0))
+    chosen = undulator.harmonic.get()
+    gaps = tuple(float(undulator.law.gap(energy, chosen)) + 1e-3 for energy in (8200.0, 8600.0))
+    table = Table(
+        axis="undulator.gap",
+        unit="mm",
+        energies=(8200.0, 8600.0),
+        positions=gaps,
+        errors=(0.0, 0.0),
+        harmonic=chosen,
+        version=1,
+        date="2026-03-01",
+        source="a test",
+    )
+    undulator.gap_table.put(table)
+    try:
+        assert undulator.gap_at(8200.0, chosen) == pytest.approx(gaps[0])
+        with pytest.raises(ValueError, match="has no gap table"):
+            undulator.gap_at(8333.0, chosen - 2)
+    finally:
+        undulator.gap_table._calibration = None
+
+
+def test_calibrations_and_energies_are_set_by_messages(devices: Any) -> None:
+    import json
+
+    import bluesky.plan_stubs as bps
+    from bluesky import RunEngine
+
+    engine = RunEngine(context_managers=[])
+    calibration = devices.mono.calibration.calibration
+    text = json.dumps(json.loads(calibration.to_json()), indent=2)  # another spelling of the same
+    engine(bps.configure(devices.mono, {"calibration": text}))
+    assert devices.mono.calibration.calibration == calibration
+    engine(bps.mv(devices.mono.calibration, calibration))
+    for energies in ((8200.0, 8600.0), list(np.linspace(8200, 8600, 61)), np.linspace(8200, 8600, 61)):
+        engine(bps.mv(devices.undulator.energies, energies))
+        assert devices.undulator.energies.get() == [8200.0, 8600.0]
+        engine(bps.configure(devices.undulator, {"energies": energies}))
+
+
+def test_a_run_chooses_its_harmonic_once(devices: Any) -> None:
+    energy, undulator = devices.energy, devices.undulator
+    undulator.energies.put((5200.0, 5300.0))
+    low = undulator.harmonic.get()
+    energy.stage()
+    energy.move(8300.0)  # the first energy of a run chooses
+    high = undulator.harmonic.get()
+    assert high != low
+    energy.move(8000.0)  # outside of what it was chosen for: it stays
+    assert undulator.harmonic.get() == high
+    energy.unstage()
+    undulator.harmonic.put(3)
+    energy.move(8350.0)
+    assert undulator.harmonic.get() == 3, "one that was set by hand stays"
+    undulator.energies.put((8200.0, 8600.0))
+    assert undulator.harmonic.get() == high
+
+
+def test_a_record_in_set_mode_is_not_renamed(devices: Any, ca: Channels) -> None:
+    before = devices.zone_plate.z.position
+    ca.put("TXM:zone_plate:z.SET", 1)
+    try:
+        wait_for(lambda: bool(devices.zone_plate.z.set_use_switch.get()))
+        error = devices.zone_plate.z.set(before + 1).exception(timeout=60)
+        assert "would only rename its position" in str(error)
+    finally:
+        ca.put("TXM:zone_plate:z.SET", 0)
+    wait_for(lambda: not devices.zone_plate.z.set_use_switch.get())
+    assert ca.get("TXM:zone_plate:z.OFF") == 0
+
+
+def test_an_axis_that_somebody_else_moves_meanwhile_is_no_arrival(devices: Any, ca: Channels) -> None:
+    energy = devices.energy
+    energy.move(8300.0)
+    status = energy.set(8600.0)
+    wait_for(lambda: devices.mono.bragg.is_there(devices.mono.angle(8600.0)) and not devices.mono.bragg.moving)
+    ca.start("MONO:bragg", float(devices.mono.angle(8590.0)))
+    error = status.exception(timeout=120)
+    assert "did not arrive at 8600 eV" in str(error)
+    assert "mono_bragg" in str(error)
+    wait_for(lambda: not devices.mono.bragg.moving)
+    energy.move(8600.0)
+    assert energy.position == pytest.approx(8600.0, abs=0.02)
+
+
+def test_a_calibration_that_changes_meanwhile_is_no_arrival(devices: Any) -> None:
+    energy, good = devices.energy, devices.mono.calibration.calibration
+    energy.move(8300.0)
+    status = energy.set(8600.0)
+    devices.mono.calibration.put(
+        EnergyCalibration(
+            spacing=good.spacing,
+            offset=good.offset + 0.01,
+            covariance=good.covariance,
+            version=3,
+            date="2026-03-01",
+            source="a test",
+        )
+    )
+    error = status.exception(timeout=120)
+    devices.mono.calibration.put(good)
+    assert "a calibration was changed" in str(error)
+    energy.move(8600.0)
+
+
+def test_a_feedback_that_cannot_lock_is_told_with_what_arrived(devices: Any, ca: Channels) -> None:
+    energy = devices.energy
+    energy.move(8340.0)
+    devices.mono.pitch.move(300.0)
+    error = energy.set(8350.0).exception(timeout=60)
+    devices.mono.pitch.move(0.0)
+    assert "did not arrive at 8350 eV, though all of its axes have arrived" in str(error)
+    assert "cannot lock" in str(error)
+    ca.wait("MONO:feedback:status", lambda value: value == "Locked", as_string=True)
+    energy.move(8360.0)
+
+
+def test_what_the_energy_depends_on_is_recorded_with_it(devices: Any) -> None:
+    configuration = devices.energy.read_configuration()
+    assert set(configuration) == set(devices.energy.describe_configuration())
+    assert {"mono_calibration", "zone_plate_calibration", "undulator_harmonic", "energy_mode"} <= set(configuration)
+
+
+def test_a_zone_plate_stays_where_it_was_centred(devices: Any) -> None:
+    plate, energy = devices.zone_plate, devices.energy
+    energy.move(8333.0)
+    aligned = plate.x.position + 20.0
+    plate.centre_x.put(20.0)
+    try:
+        energy.move(8333.0)
+        assert plate.x.position == pytest.approx(aligned, abs=0.003)
+    finally:
+        plate.centre_x.put(0.0)
+
+
 def wait_for(true: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for what a monitor will bring."""
     ticks = threading.Event()

@@ -103,6 +103,8 @@ def test_what_makes_no_sense_for_a_spectrum_is_refused(ca, spectrometer) -> None
 def test_a_spectrum_that_is_stopped_is_not_taken_for_the_next(ca, spectrometer) -> None:  # type: ignore[no-untyped-def]
     from whiteline.devices.errors import Stopped
 
+    spectrometer.trigger().wait(LONG_S)
+    assert not math.isnan(spectrometer.read()["light_total"]["value"])
     spectrometer.integration_time.set(20.0).wait(LONG_S)
     status = spectrometer.trigger()
     ca.wait("NANO:spectrometer:acquire", lambda value: value == 1)

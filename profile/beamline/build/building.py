@@ -12,7 +12,9 @@ from whiteline.beamline.build.stages import sample_stage
 from whiteline.beamline.description import Beamline
 
 
-def build(beamline: Beamline, *, calibrations: Mapping[str, Calibration] | None = None) -> Devices:
+def build(
+    beamline: Beamline, *, calibrations: Mapping[str, Calibration] | None = None, make_folders: bool = True
+) -> Devices:
     """Build every device of a beamline; nothing is moved, and nothing need be connected yet.
 
     Parameters
@@ -22,6 +24,9 @@ def build(beamline: Beamline, *, calibrations: Mapping[str, Calibration] | None 
     calibrations : mapping of str to Calibration or None
         What was measured, by what it is of: "monochromator", "undulator.gap", "zone_plate", "detector.z" and
         "magnification". What is not given is taken from the design.
+
+    make_folders : bool
+        Whether the folders that clients read the detectors' files from are made where they are missing.
 
     Returns
     -------
@@ -37,6 +42,6 @@ def build(beamline: Beamline, *, calibrations: Mapping[str, Calibration] | None 
     """
     measured = calibrations or {}
     require_known(measured)
-    detectors = detectors_of(beamline)
+    detectors = detectors_of(beamline, make_folders=make_folders)
     others = surroundings_of(beamline) | beam_of(beamline) | optics_of(beamline, measured)
     return Devices(others | {"sample": sample_stage(beamline.sample)} | detectors, detectors=[*detectors, "heartbeat"])

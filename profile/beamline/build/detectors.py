@@ -31,7 +31,7 @@ def make_folder(files: Files) -> None:
         ) from error
 
 
-def detectors_of(beamline: Beamline) -> dict[str, Any]:
+def detectors_of(beamline: Beamline, *, make_folders: bool = True) -> dict[str, Any]:
     """Return all that counts or takes pictures, by name."""
     counters = beamline.counters
     found: dict[str, Any] = {
@@ -47,7 +47,8 @@ def detectors_of(beamline: Beamline) -> dict[str, Any]:
         )
     }
     if (camera := beamline.camera) is not None:
-        make_folder(camera.files)
+        if make_folders:
+            make_folder(camera.files)
         found["camera"] = class_of(camera, Camera, "camera")(
             camera.prefix,
             name="camera",
@@ -56,7 +57,8 @@ def detectors_of(beamline: Beamline) -> dict[str, Any]:
             read=camera.files.read,
         )
     if (fluorescence := beamline.fluorescence) is not None:
-        make_folder(fluorescence.files)
+        if make_folders:
+            make_folder(fluorescence.files)
         found["fluorescence"] = class_of(fluorescence, Fluorescence, "fluorescence")(
             fluorescence.prefix,
             name="fluorescence",

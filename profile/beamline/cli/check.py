@@ -54,7 +54,7 @@ def check(
     from whiteline.beamline.build import build
     from whiteline.beamline.checking import check as ask
 
-    devices = build(description)
+    devices = build(description, make_folders=False)
     KEPT.append(devices)
     with console.status(f"asking for the process variables of {len(devices)} devices"):
         found = ask(devices, description, timeout)

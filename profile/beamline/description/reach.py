@@ -55,6 +55,12 @@ def _scanning(lens: ZonePlate, aperture: OrderSortingAperture, energies: NDArray
     except ValueError as error:
         raise ValueError(f"[order_sorting_aperture] {error}") from error
     aperture.z.require_reach(-distances, "[order_sorting_aperture.z]", "to stand upstream of the sample")
+    apart = aperture.z.low - (lens.z.high - lens.a0_mm)
+    if apart < aperture.clearance_mm:
+        raise ValueError(
+            f"[order_sorting_aperture.z] low = {aperture.z.low:g} mm and [zone_plate.z] high = {lens.z.high:g} mm let "
+            f"the two come within {apart:g} mm of each other; leave the clearance between, {aperture.clearance_mm:g} mm"
+        )
     if aperture.z.high > -aperture.clearance_mm:
         raise ValueError(
             f"[order_sorting_aperture.z] high = {aperture.z.high:g} mm lets it come nearer to the sample than its "
