@@ -281,6 +281,7 @@ def test_a_calibration_that_changes_meanwhile_is_no_arrival(devices: Any) -> Non
     energy, good = devices.energy, devices.mono.calibration.calibration
     energy.move(8300.0)
     status = energy.set(8600.0)
+    wait_for(lambda: devices.detector.z.moving)
     devices.mono.calibration.put(
         EnergyCalibration(
             spacing=good.spacing,
@@ -381,7 +382,7 @@ def test_a_stop_stops_all_and_the_next_call_recovers(devices: Any, ca: Channels)
         energy.stop()
         error = status.exception(timeout=60)
         assert "was stopped before all of its axes had arrived" in str(error)
-        assert "detector_z at " in str(error)
+        assert "detector_z was passing " in str(error)
         energy.move(8450.0)
         assert energy.position == pytest.approx(8450.0, abs=0.02)
         assert energy.magnification.get() == pytest.approx(32.5, rel=2e-4)
