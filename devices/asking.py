@@ -13,6 +13,7 @@ from epics import ca
 from whiteline.devices.errands import ANSWER_S, Errand
 from whiteline.devices.errors import Lost, Refused
 from whiteline.devices.settings import SETTLE_S
+from whiteline.devices.unanswered import forget_unanswered
 
 
 def ask_together(errand: Errand, name: str, signals: Sequence[Any]) -> list[Any]:
@@ -46,6 +47,8 @@ def ask_together(errand: Errand, name: str, signals: Sequence[Any]) -> list[Any]
             values.append(answer["value"])
     except Exception as error:
         # pyepics has several words for no answer: None, a warning of it, and a get on a circuit that just broke
+        for signal in signals:
+            forget_unanswered(signal._read_pv)
         errand.require_possible()
         silent = signals[len(values)].pvname
         raise Lost(

@@ -16,6 +16,7 @@ from ophyd.status import DeviceStatus, StatusBase
 
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
 from whiteline.devices.searching import Search
+from whiteline.devices.unanswered import forget_unanswered
 from whiteline.devices.write_access import restore_write_access
 
 ANSWER_S = 3.0
@@ -112,6 +113,7 @@ class Errand:
             return signal.get(use_monitor=False, timeout=seconds, connection_timeout=ANSWER_S, **how)
         except Exception as error:
             # pyepics has three words for it: a time-out, a warning of one, and a get on a circuit that just broke
+            forget_unanswered(signal._read_pv)
             self.require_possible()
             raise Lost(
                 f"{signal.pvname} of {self._device.name} does not answer within {seconds:g} s: its IOC may hang; "
@@ -174,6 +176,7 @@ class Watchful(Device):
         if connected:
             self._search.found()
         else:
+            forget_unanswered(obj._read_pv)
             self._search.lost(obj._read_pv)
             if getattr(obj, "_write_pv", None) is not None:
                 self._search.lost(obj._write_pv)

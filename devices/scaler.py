@@ -99,8 +99,6 @@ class Scaler(Watchful):
     ) -> None:
         self._changed = 0
         self._commanded = self._running = False
-        # whether a count may be under way that no monitor has told of yet, such as one that was stopped
-        self._doubtful = True
         self._mode_before: str | None = None
         self._sharing: StatusBase | None = None
         self.counted_s: float | None = None
@@ -218,11 +216,10 @@ class Scaler(Watchful):
         self._commanded = False
         dwell = float(self.preset_time.get())
         seconds = MARGIN * (dwell + float(self.delay.get())) + ALLOWANCE_S
-        if self._doubtful or self._running:
-            self._await_idle(errand, seconds)
+        self._await_idle(errand, seconds)
         before, pv = self._changed, self.counting.setpoint_pvname
         gains = [chamber.amplifier.changes for chamber in self.chambers.values()]
-        self._doubtful = self._commanded = True
+        self._commanded = True
         completed = errand.put(self.counting, 1)
         errand.until(completed, seconds, f"{pv} to complete a count of {dwell:g} s")
         counters = [chamber.counter for chamber in self.chambers.values()]
@@ -236,7 +233,7 @@ class Scaler(Watchful):
                 f"{self.name} has not counted: {pv} is {'Count' if self._running else 'Done'} and its time "
                 f"{elapsed:g} s after the command; is the record disabled, or does somebody else count?"
             )
-        self._doubtful = self._commanded = False
+        self._commanded = False
         return {
             name: chamber.conclude(changes, elapsed, one)
             for (name, chamber), changes, one in zip(self.chambers.items(), gains, counts, strict=True)

@@ -18,74 +18,88 @@ CONNECTED = 2
 EVERY_S = 1.0
 """How often a channel is searched for anew [s]."""
 
+KEPT_S = 60.0
+"""How long a channel that was replaced is kept: whoever asked it when it was lost may still be waiting for it [s]."""
+
 
 class WhenConnected:
     """A callback of connections that is not called for a connection of the channel that was replaced meanwhile.
 
     Parameters
     ----------
+    entry : object
+        What pyepics keeps of the channel.
     callback : method of epics.PV
         Of one that shares the channel.
     """
 
-    def __init__(self, callback: Any) -> None:
+    def __init__(self, entry: Any, callback: Any) -> None:
         self.owner = callback.__self__
-        self._callback = callback
+        self._entry, self._callback = entry, callback
 
     def __call__(self, *, pvname: str, chid: int, conn: bool) -> None:
         """Pass it on, unless it tells of a connection that is none."""
-        from epics import ca, dbr
+        from epics import ca
 
-        if not conn or ca.libca.ca_state(dbr.chid_t(chid)) == CONNECTED:
+        with self._entry.lock:
+            current = chid == self._entry.chid_int
+            there = current and ca.libca.ca_state(self._entry.chid) == CONNECTED
+        if not conn or there:
             self._callback(pvname=pvname, chid=chid, conn=conn)
 
 
-def search_anew(pv: Any) -> None:
+def search_anew(pv: Any) -> Any:
     """Replace the channel of a process variable that is lost by a new one, for which libca searches at once.
 
     Parameters
     ----------
     pv : epics.PV
         One that was connected before; nothing happens if it is connected.
+
+    Returns
+    -------
+    chid or None
+        The channel that was replaced, to be cleared when nobody can be using it any more.
     """
     # imported here: with it comes the client library, which reads where to search but once
     from epics import ca, dbr
 
     entry = ca._cache[pv.context].get(pv.pvname)
-    if entry is None or entry.conn:
-        return
-    if ca.libca.ca_state(entry.chid) == CONNECTED:
+    if entry is None:
+        return None
+    with entry.lock:
+        if entry.conn:
+            return None
+        there = ca.libca.ca_state(entry.chid) == CONNECTED
+        # several devices may share a channel: one of them is enough to search for it
+        if not there and time.monotonic() < getattr(entry, "searched_at", -EVERY_S) + EVERY_S / 2:
+            return None
+        if not there:
+            entry.searched_at = time.monotonic()
+            lost, found = entry.chid, dbr.chid_t()
+            ca.libca.ca_create_channel(pv.pvname.encode(), ca._CB_CONNECT, 0, 0, ctypes.byref(found))
+            ca._chid_cache.pop(lost.value, None)
+            entry.chid = found
+            ca._chid_cache[found.value] = entry
+            monitors = [_hand_over(entry, number, found) for number in range(len(entry.callbacks))]
+    if there:
         # it came back before it was known here, so nobody was told
         entry.run_connection_callbacks(conn=True, timestamp=time.time())
-        return
-    with entry.lock:
-        # several devices may share a channel: one of them is enough to search for it
-        searched = getattr(entry, "searched_at", -EVERY_S)
-        if entry.conn or time.monotonic() < searched + EVERY_S / 2 or ca.libca.ca_state(entry.chid) == CONNECTED:
-            return
-        entry.searched_at = time.monotonic()
-        lost, found = entry.chid, dbr.chid_t()
-        ca.libca.ca_create_channel(pv.pvname.encode(), ca._CB_CONNECT, 0, 0, ctypes.byref(found))
-        ca._chid_cache.pop(lost.value, None)
-        # it may have come back in this moment: then its callback is on the way, and it is the new one that goes
-        back = ca.libca.ca_state(lost) == CONNECTED
-        entry.chid, gone = (lost, found) if back else (found, lost)
-        ca._chid_cache[entry.chid.value] = entry
-        # what libca may still call lives until the channel is gone
-        monitors = [] if back else [_hand_over(entry, number, found) for number in range(len(entry.callbacks))]
-    if not back:
-        ca.libca.ca_replace_access_rights_event(found, ca._CB_ACCESS)
-    # not under the lock: libca waits here for callbacks of that channel, which may wait for the lock
-    ca.libca.ca_clear_channel(gone)
-    del monitors
+        return None
+    for monitor in monitors:
+        if monitor is not None:
+            # not under the lock: libca waits here for its callback, which may wait for the lock
+            ca.libca.ca_clear_subscription(monitor[-1])
+    ca.libca.ca_replace_access_rights_event(found, ca._CB_ACCESS)
     ca.libca.ca_flush_io()
+    return lost
 
 
 def _hand_over(entry: Any, number: int, found: Any) -> Any:
-    """Give a PV object the new channel, and return the monitor that it had on the lost one, which goes with that."""
+    """Give a PV object the new channel, and return the monitor that it had on the lost one."""
     callback = entry.callbacks[number]
     if not isinstance(callback, WhenConnected):
-        entry.callbacks[number] = callback = WhenConnected(callback)
+        entry.callbacks[number] = callback = WhenConnected(entry, callback)
     owner = callback.owner
     owner.chid = owner._args["chid"] = found
     monitor, owner._monref = owner._monref, None
@@ -106,6 +120,7 @@ class Search:
         self._lock = threading.Lock()
         self._lost: dict[str, Any] = {}
         self._due: dict[str, float] = {}
+        self._replaced: list[tuple[float, Any]] = []
         self._running = False
         self._ended = False
         self._changed = threading.Event()
@@ -132,11 +147,12 @@ class Search:
         while True:
             self._changed.wait(EVERY_S)
             self._changed.clear()
+            self._clear_replaced()
             with self._lock:
                 there = [name for name, pv in self._lost.items() if pv.connected]
                 for name in there:
                     del self._lost[name]
-                if not self._lost or self._ended:
+                if self._ended or not (self._lost or self._replaced):
                     self._due.clear()
                     self._running = False
                     return
@@ -149,4 +165,11 @@ class Search:
             # one that was searched for a moment ago may be about to connect: leave it alone
             if time.monotonic() >= self._due.get(pv.pvname, 0.0):
                 self._due[pv.pvname] = time.monotonic() + EVERY_S
-                search_anew(pv)
+                if (replaced := search_anew(pv)) is not None:
+                    self._replaced.append((time.monotonic(), replaced))
+
+    def _clear_replaced(self) -> None:
+        from epics import ca
+
+        while self._replaced and time.monotonic() > self._replaced[0][0] + KEPT_S:
+            ca.libca.ca_clear_channel(self._replaced.pop(0)[1])
