@@ -1,7 +1,7 @@
 """A way round a defect of pyepics: a process variable that can never be read again after one question was lost.
 
-pyepics 3.5.10 notes that it awaits an answer before it sends the question, and lets all who ask meanwhile wait for that
-answer. A question that cannot be sent, as the circuit broke just then, has none: everybody would wait in vain, for ever.
+pyepics 3.5.10 notes that it awaits an answer before it sends the question, and lets all who ask meanwhile wait for it,
+too. A question that cannot be sent, as the circuit broke just then, has no answer: all would wait in vain, for ever.
 """
 
 from typing import Any
