@@ -305,6 +305,7 @@ def test_a_lost_ioc_is_told_at_once_and_back_it_counts_again(ca, twin: Simulated
         counters.gains.set(GAINS).wait(LONG_S)
     twin.start("beamline")
     counters.wait_for_connection(timeout=90)
+    ca.put("TXM:scaler.CNT", 1)  # the first count waits until cross sections are loaded
     counters.change({"dwell": 0.25, "gains": GAINS}).wait(LONG_S)
     found = counted(counters)
     assert found["time"] == 0.25

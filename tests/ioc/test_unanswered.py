@@ -30,7 +30,7 @@ def test_a_variable_that_was_asked_as_its_ioc_died_answers_when_it_is_back(twin:
     entry = client.get_cache(device.elapsed.pvname)
     entry.get_results[device.elapsed._read_pv.ftype] = [client.GET_PENDING]
     lost = threading.Event()
-    device.elapsed.subscribe(lambda connected, **_: connected or lost.set(), event_type="metadata", run=False)
+    device.elapsed.subscribe(lambda connected, **_: connected or lost.set(), event_type="meta", run=False)
     twin.kill("beamline")
     assert lost.wait(LONG_S)
     twin.start("beamline")
