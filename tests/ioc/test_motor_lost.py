@@ -120,13 +120,13 @@ def test_a_motor_that_hangs_fails_in_its_computed_time(hung: dict[str, Any]) -> 
     assert kind == "Overdue", sentence
     assert "x waited 3.58 s for the move of T:slow0.RBV to complete" in sentence
     assert "on its way from 0 mm to 10 mm it was last seen at" in sentence
-    assert "does not answer within" in sentence
+    assert "does not answer within" in sentence or "its IOC has gone" in sentence
 
 
 def test_a_motor_that_hangs_is_given_no_order(hung: dict[str, Any]) -> None:
     kind, sentence = hung["ordered while it hangs"]
     assert kind == "Lost", sentence
-    assert "T:slow0.DMOV of x does not answer within" in sentence
+    assert "T:slow0.DMOV of x does not answer within" in sentence or "x has lost T:slow0" in sentence
     assert hung["target afterwards"] != -7.0
     kind, sentence = hung["ordered when it is lost"]
     assert kind == "Lost", sentence
