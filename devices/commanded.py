@@ -45,16 +45,26 @@ class Commanded(Watchful):
     def __init__(self, prefix: str = "", *, name: str, timeout_s: float = TIMEOUT_S, **kwargs: Any) -> None:
         require_positive(timeout_s, f"timeout of {name}", "s")
         self.timeout_s = timeout_s
-        self.last_seen = "unknown"
+        self._seen: tuple[str, float] | None = None
         self._wakes = 0
         super().__init__(prefix, name=name, **kwargs)
         # the column of a table and the line of the baseline are called as the device is
         self.status.name = self.name
         self.changes.subscribe(self._see, run=True)
 
-    def _see(self, *, value: Any = None, **_: Any) -> None:
-        if isinstance(value, str):
-            self.last_seen = value
+    def _see(self, *, value: Any = None, timestamp: float | None = None, **_: Any) -> None:
+        # a monitor may come later than the answer to a question that was asked after it
+        if isinstance(value, str) and (self._seen is None or (timestamp or 0.0) >= self._seen[1]):
+            self._seen = value, timestamp or 0.0
+
+    @property
+    def last_seen(self) -> str:
+        """Where it was when its IOC last said so; "unknown" if it never did."""
+        if self._seen is None:
+            return "unknown"
+        word, words = self._seen[0], self.changes.enum_strs or ()
+        # the first monitor may come before the words are known, and then brings a number
+        return str(words[int(word)]) if word.isdigit() and int(word) < len(words) else word
 
     def wake(self, **_: Any) -> None:
         """Let an errand look again; a callback of signals and statuses."""
@@ -155,8 +165,9 @@ class Commanded(Watchful):
 
     def _look(self, errand: Errand) -> str:
         """Return a fresh status."""
-        self.last_seen = self._ask(errand, self.status)
-        return self.last_seen
+        where = self._ask(errand, self.status)
+        self._see(value=where, timestamp=self.status.timestamp)
+        return where
 
     def _bring(self, errand: Errand, wanted: str, seconds: float) -> None:
         """Give the command, and return when a fresh reading says that it is there.

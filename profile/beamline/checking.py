@@ -184,7 +184,7 @@ def named_by(pv: str, names: Mapping[str, str]) -> str:
 
 
 def _channels(devices: Mapping[str, Any], beamline: Beamline) -> Iterator[_Channel]:
-    """Yield every process variable once, even if several signals have it."""
+    """Yield every process variable once, as that of the first signal that writes to it, else of the first that reads it."""
     names, units = beamline.pvs(), _units(devices, beamline)
     uses = [
         (device, attribute, signal, *use)
@@ -192,13 +192,14 @@ def _channels(devices: Mapping[str, Any], beamline: Beamline) -> Iterator[_Chann
         for attribute, signal in _signals(part)
         for use in _uses(signal)
     ]
-    written = {name for *_, name, _, writes in uses if writes}
-    seen: set[str] = set()
-    for device, attribute, signal, name, pv, _ in uses:
-        if name not in seen:
-            seen.add(name)
-            wanted = Needed(device, attribute, name, name in written, units.get(name), named_by(name, names))
-            yield _Channel(wanted, signal, pv)
+    chosen: dict[str, Any] = {}
+    for use in uses:
+        *_, name, _, writes = use
+        if name not in chosen or (writes and not chosen[name][-1]):
+            chosen[name] = use
+    for device, attribute, signal, name, pv, writes in chosen.values():
+        wanted = Needed(device, attribute, name, writes, units.get(name), named_by(name, names))
+        yield _Channel(wanted, signal, pv)
 
 
 def _signals(device: Any) -> Iterator[tuple[str, Any]]:
