@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench bench-long clean interpreter
+.PHONY: demo test lint bench bench-long peers clean interpreter
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/whiteline demo
 
 test: lint
-	$(RUN) -m pytest -n auto --dist loadfile
+	$(RUN) -m pytest -n auto --dist loadfile tests/unit
+	$(RUN) tests/each_module.py tests/ioc
 
 # The links tell mypy where the packages lie; they are made anew, as not every copy of a tree keeps links.
 lint: $(VENV)/.installed-dev
@@ -28,8 +29,16 @@ bench: $(VENV)/.installed-dev
 bench-long: $(VENV)/.installed-dev
 	$(RUN) tests/benchmarks/run.py --long
 
+# What other packages make of the same data: an environment of their own, so that their pins touch nothing here.
+peers: .venv-peers/.installed
+
+.venv-peers/.installed: tests/benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist out *.egg-info
+	rm -rf $(VENV) .venv-peers build dist out *.egg-info
 
 # .venv/.interpreter names the Python that .venv was made with; it changes only when that one does.
 interpreter:

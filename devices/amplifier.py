@@ -9,10 +9,9 @@ from ophyd import Component, EpicsSignal, EpicsSignalRO
 from ophyd.status import StatusBase
 
 from whiteline.analysis.checks import OutOfRange, require_positive
-from whiteline.devices.asking import put_and_ask
+from whiteline.devices.asking import SETTLE_S, put_and_ask
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import Refused
-from whiteline.devices.settings import SETTLE_S
 
 WORD = re.compile(r"\s*(\d[\d.]*(?:[eE][+-]?\d+)?)\s*V/A\s*")
 """How an IOC names a gain, such as "1e6 V/A"."""

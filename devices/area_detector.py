@@ -17,12 +17,13 @@ from ophyd.device import Staged
 from ophyd.status import StatusBase
 from ophyd.utils import RedundantStaging
 
+from whiteline.devices.asking import SETTLE_S
 from whiteline.devices.detector_parts import TriggerStatus
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Refused
 from whiteline.devices.frame_files import FramesLost
 from whiteline.devices.positioner import MARGIN
-from whiteline.devices.settings import SETTLE_S, settle
+from whiteline.devices.settings import settle
 
 FRAMES_S = 10.0
 """What a point may take longer than computed [s]: a detector's first frame, or a slow disk, takes seconds."""

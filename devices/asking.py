@@ -12,8 +12,10 @@ from epics import ca
 
 from whiteline.devices.errands import ANSWER_S, Errand
 from whiteline.devices.errors import Lost, Refused
-from whiteline.devices.settings import SETTLE_S
 from whiteline.devices.unanswered import forget_unanswered
+
+SETTLE_S = 5.0
+"""How long an IOC may take to put a setting in force [s]."""
 
 
 def ask_together(errand: Errand, name: str, signals: Sequence[Any]) -> list[Any]:

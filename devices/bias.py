@@ -12,10 +12,9 @@ from ophyd import Component, EpicsSignal, EpicsSignalRO
 from ophyd.status import StatusBase
 
 from whiteline.analysis.checks import require, require_between, require_finite, require_positive
-from whiteline.devices.asking import put_and_ask
+from whiteline.devices.asking import SETTLE_S, put_and_ask
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import Overdue, Refused
-from whiteline.devices.settings import SETTLE_S
 
 TOLERANCE_V = 0.01
 """How near to its target counts as there if the description says nothing [V]."""

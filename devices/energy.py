@@ -281,6 +281,16 @@ class Energy(Watchful, PositionerBase):
         return not self._idle.is_set()
 
     def _go(self, errand: Errand, energy: float, harmonic: int) -> None:
+        try:
+            self._go_in_steps(errand, energy, harmonic)
+        except DeviceError:
+            raise
+        except TimeoutError as error:  # what ophyd says where a record is lost between two questions
+            raise Lost(
+                f"{self.name} did not arrive at {energy:g} eV: an IOC has gone ({error}); start it again"
+            ) from error
+
+    def _go_in_steps(self, errand: Errand, energy: float, harmonic: int) -> None:
         for group in self.steps(energy, harmonic):
             legs = [leg for leg in group if leg.needed]
             if legs and self._feedback_off and self.monochromator.feedback.is_on:

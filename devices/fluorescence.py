@@ -17,13 +17,14 @@ from ophyd.status import StatusBase
 from whiteline.analysis import tables
 from whiteline.analysis.checks import require_between, require_energy, require_positive
 from whiteline.devices.area_detector import FileDetector
+from whiteline.devices.asking import SETTLE_S
 from whiteline.devices.camera_settings import LONGEST_EXPOSURE_S
 from whiteline.devices.counted import Counted
 from whiteline.devices.detector_parts import Driver, Part
 from whiteline.devices.errands import Errand
 from whiteline.devices.frame_files import FramesFile
 from whiteline.devices.regions import LineRegion, Pair, Spectrum, line_regions, named
-from whiteline.devices.settings import SETTLE_S, Setting
+from whiteline.devices.settings import Setting
 
 TICKS_HZ = 80e6
 """Frequency of the clock of the elements [1/s], as of the Xspress 3."""

@@ -16,10 +16,11 @@ from ophyd.areadetector.filestore_mixins import FileStoreHDF5IterativeWrite
 from ophyd.areadetector.paths import EpicsPathSignal
 from ophyd.areadetector.plugins import HDF5Plugin_V34
 
+from whiteline.devices.asking import SETTLE_S
 from whiteline.devices.detector_parts import Part, monitored
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError
-from whiteline.devices.settings import SETTLE_S, settle
+from whiteline.devices.settings import settle
 
 DATASET = "entry/data/data"
 """Where the frames lie in a file, as areaDetector lays it out."""

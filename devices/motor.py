@@ -118,8 +118,13 @@ class Motor(Positioner, EpicsMotor):
 
     @property
     def slow_down_s(self) -> float:
-        """How long a stop takes [s]."""
-        return float(self.acceleration.get()) + float(self.settle_delay.get())
+        """How long a stop takes [s]; nothing where its IOC is gone, and with it what could be waited for."""
+        if not (self.acceleration.connected and self.settle_delay.connected):
+            return 0.0
+        try:
+            return float(self.acceleration.get()) + float(self.settle_delay.get())
+        except TimeoutError:  # it was lost just now
+            return 0.0
 
     def _way_points(self, target: float) -> tuple[float, ...]:
         # the record goes beyond the target, and back, unless it comes from the side that BDST names

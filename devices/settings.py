@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from ophyd.signal import Signal
 
+from whiteline.devices.asking import SETTLE_S, put_and_ask
 from whiteline.devices.errands import Errand
-
-SETTLE_S = 5.0
-"""How long an IOC may take to put a setting in force [s]."""
 
 
 class Setting(Signal):
@@ -101,9 +99,14 @@ def settle(errand: Errand, signal: Any, wanted: Any, wake: Callable[[], None], r
     ------
     Lost, Overdue
         If the IOC is lost, or does not show it in time.
+    Refused
+        If one process variable is both, and has another value afterwards.
     """
     shown = [signal.get()]
     if _alike(signal, shown[0], wanted, 1e-6):
+        return
+    if signal.pvname == signal.setpoint_pvname:
+        put_and_ask(errand, signal, wanted)
         return
 
     def look(*, value: Any = None, **_: Any) -> None:

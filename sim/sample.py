@@ -92,6 +92,13 @@ class Sample:
         return tuple(one.absorption(energy) for one in self.species)
 
 
+SMALLEST = 0.3
+"""To what share of their size particles may shrink while room is found for none."""
+
+CLOSEST_PACKING = np.pi / (2 * np.sqrt(3))
+"""Share of a plane that circles can cover at most."""
+
+
 def particles(
     species: Sequence[Species],
     *,
@@ -131,6 +138,13 @@ def particles(
     """
     if len(species) < 2:
         raise ValueError(f"a sample needs at least two species, not {len(species)}")
+    crowded = ValueError(
+        f"{count} particles of {radius_um[0]:g} to {radius_um[1]:g} µm do not fit into {field_um:g} µm; "
+        "take fewer, smaller, or a larger field"
+    )
+    # Not even the smallest of them fit, as closely as circles can be packed: then nobody needs to wait for the search.
+    if count * np.pi * (SMALLEST * radius_um[0]) ** 2 > CLOSEST_PACKING * (1 - blank) * field_um**2:
+        raise crowded
     source = generator(stream(seed, Stream.LAYOUT))
     names = [one.name for one in species]
     bodies: list[Body] = []
@@ -139,7 +153,7 @@ def particles(
         if len(bodies) == count:
             break
         # Large ones first, and smaller while room is found for none: so a dense layout still succeeds.
-        shrink = 1 - 0.7 * attempt / (2000 * count)
+        shrink = 1 - (1 - SMALLEST) * attempt / (2000 * count)
         axes = source.uniform(*radius_um, size=3) * shrink
         reach = float(axes.max())
         low = np.array([-0.5 + blank, -0.5, -0.05]) * field_um + reach
@@ -167,10 +181,7 @@ def particles(
             )
         )
     if len(bodies) < count:
-        raise ValueError(
-            f"{count} particles of {radius_um[0]:g} to {radius_um[1]:g} µm do not fit into {field_um:g} µm; "
-            "take fewer, smaller, or a larger field"
-        )
+        raise crowded
     return Sample(tuple(bodies), tuple(species))
 
 

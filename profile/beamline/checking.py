@@ -184,7 +184,7 @@ def named_by(pv: str, names: Mapping[str, str]) -> str:
 
 
 def _channels(devices: Mapping[str, Any], beamline: Beamline) -> Iterator[_Channel]:
-    """Yield every process variable once, as that of the first signal that writes to it, else of the first that reads it."""
+    """Yield every process variable once: that of the first signal that writes to it, else of one that reads it."""
     names, units = beamline.pvs(), _units(devices, beamline)
     uses = [
         (device, attribute, signal, *use)

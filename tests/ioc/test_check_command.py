@@ -187,9 +187,9 @@ def test_of_a_stock_area_detector_only_what_a_run_touches_counts(twin: Simulated
     from ophyd.areadetector.base import ADComponent
     from ophyd.areadetector.cam import AreaDetectorCam
     from ophyd.signal import EpicsSignalBase
+    from stock_devices import Camera
 
     from whiteline.beamline.checking import check as ask
-    from whiteline.beamline.simulation.stock_devices import Camera
 
     class Newer(AreaDetectorCam):
         newer = ADComponent(EpicsSignal, "OfANewerVersion", kind="omitted")

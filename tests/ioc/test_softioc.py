@@ -167,6 +167,24 @@ def test_the_foil_wheel_turns_to_a_foil_by_name(ca, base, tag: str, keep) -> Non
     ca.put("TXM:foils:readback:stuck", 0)
 
 
+def test_an_amplifier_shows_its_gain_in_force(ca, base, tag: str, keep) -> None:  # type: ignore[no-untyped-def]
+    from whiteline.analysis.checks import OutOfRange
+    from whiteline.devices.amplifier import Amplifier
+    from whiteline.devices.errors import Refused
+
+    gains = [1e5, 1e6, 1e7, 1e8]
+    amplifier = keep(Amplifier(f"{tag}TXM:amplifier:1:", name="amplifier", gains_V_per_A=gains))
+    for wanted, gain in ((1e6, 1e6), ("1e7 V/A", 1e7), (1e7, 1e7), (1e5, 1e5)):
+        amplifier.set(wanted).wait(LONG_S)
+        assert ca.get("TXM:amplifier:1:gain:value") == amplifier.gain.get() == gain
+        assert amplifier.locate() == {"setpoint": gain, "readback": gain}
+    with pytest.raises(OutOfRange, match="must be one of"):
+        amplifier.set(3e6)
+    with pytest.raises(Refused, match=r"has no word for 1e\+08 V/A, it has 1e5 V/A, 1e6 V/A, 1e7 V/A"):
+        amplifier.set(1e8).wait(LONG_S)
+    assert ca.get("TXM:amplifier:1:gain:value") == 1e5
+
+
 def test_a_plain_signal_of_ophyd_with_its_unit(base, tag: str, keep) -> None:  # type: ignore[no-untyped-def]
     from ophyd import EpicsSignal
 

@@ -75,7 +75,7 @@ def test_every_axis_of_the_description_is_a_motor_with_its_unit_and_limits(twin:
 
 @pytest.fixture
 def gap(twin: Simulated, tag: str, keep):  # type: ignore[no-untyped-def]
-    from whiteline.beamline.simulation.stock_devices import UndulatorGap
+    from stock_devices import UndulatorGap
 
     made = keep(UndulatorGap(f"{tag}ID:gap", name="gap"))
     tuned = made.position

@@ -148,7 +148,7 @@ def test_the_tested_versions_name_every_dependency(root: Path) -> None:
 def test_the_gate_runs_what_the_readme_says(root: Path) -> None:
     gate = re.findall(r"^clean (make \w+)$", (root / ".ci" / "run").read_text(), re.MULTILINE)
     readme = (root / "README.md").read_text()
-    assert gate == ["make demo", "make test"]
+    assert gate == ["make demo", "make peers", "make test"]
     for command in gate:
         assert re.search(rf"^{command}\b", readme, re.MULTILINE), command
 

@@ -1,27 +1,25 @@
-"""A 2D XANES stack of the simulated TXM over Channel Access, with stock bluesky and ophyd, and the truth about it."""
+"""A 2D XANES stack of the simulated TXM, by its devices and stock plans, and the truth about it."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from whiteline.analysis.energies import EnergyList
-from whiteline.analysis.laws.bragg import bragg_energy
-from whiteline.beamline.in_focus import readings_in_focus
+from whiteline.beamline.description import DescriptionError
 from whiteline.beamline.simulation.running import Simulated
 from whiteline.sim.camera import Region
-from whiteline.sim.full_field import Readings
 from whiteline.sim.truth import Truth
-
-if TYPE_CHECKING:
-    from whiteline.beamline.simulation.stock_devices import FullFieldMicroscope
 
 MOST_SATURATED = 0.005
 """Share of the pixels that may be saturated: a camera always has some hot ones."""
+
+CONNECTED_S = 60.0
+"""How long the IOCs may take to answer for all devices, on a machine that is busy [s]."""
 
 REST_S = 60.0
 """How long the sample rests after it was moved in, until its creep has died away; at speed 1 [s]."""
@@ -34,7 +32,7 @@ class Stack:
     Parameters
     ----------
     energies : ndarray of float64, shape (n,)
-        As read back from the Bragg axis [eV].
+        As reached, read back from the Bragg axis [eV].
     frames, flats : ndarray of float32, shape (n, rows, columns)
         Mean of the frames at each energy, with and without the sample [counts].
     dark : ndarray of float32, shape (rows, columns)
@@ -105,44 +103,46 @@ def take_stack(
         If an energy is out of reach, the frame does not fit on the sensor, or it is saturated.
     """
     beamline = twin.beamline
-    harmonic = beamline.undulator.law(beamline.ring).choose_harmonic(energies)
-    where = [readings_in_focus(beamline, energy, harmonic) for energy in energies]
-    assert beamline.camera is not None
+    if beamline.camera is None or beamline.simulation is None:
+        raise DescriptionError("the demonstration takes frames: choose a simulated full-field microscope, as txm")
     sensor = beamline.camera.sensor
     if size < 16 or size * binning > min(sensor):
         largest = min(sensor) // binning
         raise ValueError(f"frame of {size} × {size} pixels must be 16 to {largest} a side with binning {binning}")
     region = Region.centred(sensor, (size, size), binning)
+    settings = {
+        "exposure": exposure_s,
+        "frames": frames_per_energy,
+        "binning": binning,
+        "roi": (region.column, region.row, region.columns, region.rows),
+    }
 
     # imported here: with ophyd comes the client library, which reads where to search but once
     from bluesky import RunEngine
+    from ophyd import EpicsSignal, EpicsSignalRO
 
-    from whiteline.beamline.simulation.stock_devices import FullFieldMicroscope
+    from whiteline.beamline.build import build
 
-    microscope = FullFieldMicroscope(twin)
-    camera = microscope.camera
-    camera.cam.stage_sigs |= {
-        "acquire_time": exposure_s,
-        "num_images": frames_per_energy,
-        "bin_x": binning,
-        "bin_y": binning,
-        "min_x": region.column,
-        "min_y": region.row,
-        "size.size_x": region.columns,
-        "size.size_y": region.rows,
-    }
+    devices = build(beamline)
+    truth_prefix = f"{beamline.simulation.prefix}truth:"
+    truth_write = EpicsSignal(f"{truth_prefix}write", name="truth_write", put_complete=True)
+    truth_file = EpicsSignalRO(f"{truth_prefix}file", name="truth_file", string=True)
+    for part in (devices, truth_write, truth_file):
+        part.wait_for_connection(timeout=CONNECTED_S)
+    for energy in energies:
+        devices.energy.check_value(energy)
     files: list[Path] = []
-    angles: list[float] = []
+    reached: list[float] = []
 
     def note(name: str, document: Any) -> None:
         if name == "resource":
             files.append(Path(document["root"]) / document["resource_path"])
-        if name == "event" and "bragg" in document["data"]:
-            angles.append(document["data"]["bragg"])
+        if name == "event" and "energy" in document["data"]:
+            reached.append(document["data"]["energy"])
             progress()
 
     engine = RunEngine(context_managers=[])
-    engine(_plan(microscope, where, beamline.sample.out_mm, REST_S / twin.options.speed), note)
+    engine(_plan(devices, truth_write, list(energies), settings, REST_S / twin.options.speed), note)
     darks, flats, frames = (_means(file, frames_per_energy) for file in files)
     if not np.mean(flats >= 0.99 * (2**beamline.camera.bits - 1)) < MOST_SATURATED:
         raise ValueError(
@@ -150,7 +150,7 @@ def take_stack(
             f"binning {binning}; shorten the exposure or bin less"
         )
     dark = darks.mean(axis=0)
-    with h5py.File(microscope.truth_file.get()) as out:
+    with h5py.File(truth_file.get()) as out:
         maps, states = out["truth"], out["exposures"]
         sample = slice(-len(energies) * frames_per_energy, None, frames_per_energy)
         drift = np.stack([states["drift_x"][:], states["drift_y"][:]], axis=1)[sample]
@@ -163,9 +163,8 @@ def take_stack(
             half_height=maps["half_height"][:],
             white_line=maps["white_line"][:],
         )
-    spacing, offset = beamline.monochromator.spacing, beamline.monochromator.offset_deg
     return Stack(
-        energies=np.array([bragg_energy(angle + offset, spacing) for angle in angles[len(energies) :]]),
+        energies=np.array(reached[len(energies) :]),
         frames=frames,
         flats=flats,
         dark=dark,
@@ -180,41 +179,36 @@ def take_stack(
 
 
 def _plan(
-    microscope: "FullFieldMicroscope", where: list[Readings], out_mm: float, rest_s: float
+    devices: Any, truth_write: Any, energies: list[float], settings: dict[str, Any], rest_s: float
 ) -> Generator[Any, Any, None]:
-    """Darks, flats with the sample out, and the sample; the shutters close on every way out."""
+    """Darks, flats with the sample out, and the sample; on every way out the shutters close and the sample is back."""
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
     import bluesky.preprocessors as bpp
 
-    axes = (
-        (microscope.bragg, [one.bragg for one in where]),
-        (microscope.crystal_gap, [one.crystal_gap for one in where]),
-        (microscope.undulator_gap, [one.undulator_gap for one in where]),
-        (microscope.detector_z, [one.detector for one in where]),
-        (microscope.zone_plate_x, [one.zone_plate_xy_um[0] for one in where]),
-        (microscope.zone_plate_y, [one.zone_plate_xy_um[1] for one in where]),
-        (microscope.zone_plate_z, [one.zone_plate for one in where]),
-    )
-    scan: list[Any] = [part for axis in axes for part in axis]
-    shutters = (microscope.photon_shutter, microscope.fast_shutter)
+    camera, energy, sample_x = devices.camera, devices.energy, devices.sample.coarse.x
+    shutters = (devices.photon_shutter, devices.fast_shutter)
+    there = sample_x.position
+    scan: tuple[Any, ...] = (energy, energies)
 
-    def closed() -> Generator[Any, Any, None]:
+    def left_in_order() -> Generator[Any, Any, None]:
         for shutter in shutters:
-            yield from bps.abs_set(shutter.command, "Closed", wait=True)
+            yield from bps.mv(shutter, "Closed")
+        yield from bps.mv(sample_x, there)
 
-    def opened() -> Generator[Any, Any, None]:
-        yield from bp.count([microscope.camera], md={"role": "dark"})
+    def taken() -> Generator[Any, Any, None]:
+        yield from bps.configure(camera, settings)
+        yield from bp.count([camera], md={"role": "dark"})
         for shutter in shutters:
-            yield from bps.abs_set(shutter.command, "Open", wait=True)
-        yield from bps.mv(microscope.sample_x, out_mm)
-        yield from bp.list_scan([microscope.camera], *scan, md={"role": "flat"})
-        yield from bps.mv(microscope.sample_x, 0.0)
+            yield from bps.mv(shutter, "Open")
+        yield from bps.mv(sample_x, there + devices.sample.out.get())
+        yield from bp.list_scan([camera], *scan, md={"role": "flat"})
+        yield from bps.mv(sample_x, there)
         yield from bps.sleep(rest_s)
-        yield from bp.list_scan([microscope.camera], *scan, md={"role": "sample"})
-        yield from bps.abs_set(microscope.truth_write, "Write", wait=True)
+        yield from bp.list_scan([camera], *scan, md={"role": "sample"})
+        yield from bps.abs_set(truth_write, "Write", wait=True)
 
-    yield from bpp.finalize_wrapper(opened(), closed())  # type: ignore[no-untyped-call]
+    yield from bpp.finalize_wrapper(taken(), left_in_order())  # type: ignore[no-untyped-call]
 
 
 def _means(file: Path, frames_per_energy: int) -> NDArray[np.float32]:
