@@ -22,6 +22,9 @@ from whiteline.devices.write_access import restore_write_access
 ANSWER_S = 3.0
 """How long an IOC may take to answer a question [s]."""
 
+QUESTIONS = 2
+"""How often it is asked before it counts as silent: on a busy machine an answer may be late, or be lost."""
+
 
 class Errand:
     """One thing that a device was told to do.
@@ -93,7 +96,7 @@ class Errand:
         signal.put(value, use_complete=True, callback=complete, connection_timeout=ANSWER_S, force=True)
         return completed.is_set
 
-    def ask(self, signal: Any, seconds: float = ANSWER_S, **how: Any) -> Any:
+    def ask(self, signal: Any, seconds: float = ANSWER_S, questions: int = QUESTIONS, **how: Any) -> Any:
         """Return a fresh value, not one that a monitor brought earlier.
 
         Parameters
@@ -101,24 +104,29 @@ class Errand:
         signal : Signal
             Whose value.
         seconds : float
-            How long its IOC may take [s].
+            How long its IOC may take, each time that it is asked [s].
+        questions : int
+            How often it is asked.
 
         Raises
         ------
         Lost
             If the IOC does not answer in time.
         """
-        self.require_possible()
-        try:
-            return signal.get(use_monitor=False, timeout=seconds, connection_timeout=ANSWER_S, **how)
-        except Exception as error:
-            # pyepics has three words for it: a time-out, a warning of one, and a get on a circuit that just broke
-            forget_unanswered(signal._read_pv)
+        failure: Exception | None = None
+        for _ in range(questions):
             self.require_possible()
-            raise Lost(
-                f"{signal.pvname} of {self._device.name} does not answer within {seconds:g} s: its IOC may hang; "
-                "look whether it runs"
-            ) from error
+            try:
+                return signal.get(use_monitor=False, timeout=seconds, connection_timeout=ANSWER_S, **how)
+            except Exception as error:
+                # pyepics has three words for it: a time-out, a warning of one, and a get on a circuit that just broke
+                forget_unanswered(signal._read_pv)
+                self.require_possible()
+                failure = error
+        raise Lost(
+            f"{signal.pvname} of {self._device.name} does not answer within {questions * seconds:g} s: its IOC may "
+            "hang; look whether it runs"
+        ) from failure
 
     def give_up(self, error: Exception, *, pardoned: bool = False) -> None:
         """End it with an error, unless it has ended; pardoned, its status finishes as if it had been done."""

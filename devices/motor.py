@@ -23,6 +23,9 @@ from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positione
 AT_HOME, PROBLEM, HOMED = 0x80, 0x40 | 0x200, 0x4000
 """Bits of MSTA: on the home switch; stalled, or a problem of the controller; was homed."""
 
+EXPLAINS_S = 1.0
+"""How long a record may take to say why a move failed [s]."""
+
 
 @dataclass(frozen=True)
 class AxisSettings:
@@ -157,10 +160,15 @@ class Motor(Positioner, EpicsMotor):
             (self.high_limit_switch, "the high limit switch is active"),
             (self.missed_target, "the record gave up after its retries (MISS)"),
         )
-        found = [text for signal, text in marks if errand.ask(signal)]
-        if (switch := errand.ask(self.stop_pause_go)) != "Go":
+
+        def told(signal: Any) -> Any:
+            # the move has failed already: an IOC that hangs is not to hold up its end
+            return errand.ask(signal, EXPLAINS_S, questions=1)
+
+        found = [text for signal, text in marks if told(signal)]
+        if (switch := told(self.stop_pause_go)) != "Go":
             found.append(f"it is held by {self.stop_pause_go.pvname} = {switch}")
-        if int(errand.ask(self.status_bits)) & PROBLEM:
+        if int(told(self.status_bits)) & PROBLEM:
             found.append("its controller reports a problem, as a stall (MSTA)")
         return ", ".join(found)
 
