@@ -15,7 +15,9 @@ from ophyd import Component, EpicsSignal, EpicsSignalRO, Signal
 from ophyd.status import StatusBase
 
 from whiteline.analysis import tables
+from whiteline.analysis.channels import Channels
 from whiteline.analysis.checks import require_between, require_energy, require_positive
+from whiteline.analysis.line_regions import LineRegion, Pair, line_regions, named
 from whiteline.devices.area_detector import FileDetector
 from whiteline.devices.asking import SETTLE_S
 from whiteline.devices.camera_settings import LONGEST_EXPOSURE_S
@@ -23,7 +25,6 @@ from whiteline.devices.counted import Counted
 from whiteline.devices.detector_parts import Driver, Part
 from whiteline.devices.errands import Errand
 from whiteline.devices.frame_files import FramesFile
-from whiteline.devices.regions import LineRegion, Pair, Spectrum, line_regions, named
 from whiteline.devices.settings import Setting
 
 TICKS_HZ = 80e6
@@ -96,7 +97,7 @@ class Fluorescence(FileDetector):
     dwell = Component(Setting, shown=lambda one: float(one.cam.acquire_time.get()), unit="s", kind="normal")
     lines = Component(Setting, shown=lambda one: " ".join(line.label for line in one.line_regions), kind="config")
     checked_energy = Component(Setting, shown=lambda one: one.plan.energy, unit="eV", kind="config")
-    resolution = Component(Setting, shown=lambda one: one.plan.spectrum.resolution, unit="eV", kind="config")
+    resolution = Component(Setting, shown=lambda one: one.plan.channels.resolution, unit="eV", kind="config")
     region_width = Component(Setting, shown=lambda one: one.plan.widths, unit="FWHM", kind="config")
     dead_time = Component(Signal, kind="config", metadata={"units": "s"})
 
@@ -122,7 +123,7 @@ class Fluorescence(FileDetector):
     ) -> None:
         require_positive(dead_time_s, f"dead time of {name}", "s")
         self._ticks_Hz, self._count = ticks_Hz, elements
-        self.plan = _Plan((), float("nan"), Spectrum(bins, bin_eV, resolution_eV), DEFAULT_WIDTHS)
+        self.plan = _Plan((), float("nan"), Channels(bins, bin_eV, resolution_eV), DEFAULT_WIDTHS)
         self.line_regions: tuple[LineRegion, ...] = ()
         self._counted: Counted | None = None
         self._at = 0.0
@@ -140,7 +141,7 @@ class Fluorescence(FileDetector):
     @property
     def point_shape(self) -> tuple[int, ...]:
         """One array of spectra: 1, elements, channels."""
-        return 1, self._count, self.plan.spectrum.bins
+        return 1, self._count, self.plan.channels.bins
 
     @property
     def duration_per_point(self) -> float:
@@ -286,7 +287,7 @@ class _Plan:
 
     pairs: tuple[tuple[str, str], ...]
     energy: float
-    spectrum: Spectrum
+    channels: Channels
     widths: float
 
     def changed(self, values: Mapping[str, Any]) -> "_Plan":
@@ -295,7 +296,7 @@ class _Plan:
             self,
             pairs=named(values["lines"]) if "lines" in values else self.pairs,
             energy=float(values.get("checked_energy", self.energy)),
-            spectrum=replace(self.spectrum, resolution=float(values.get("resolution", self.spectrum.resolution))),
+            channels=replace(self.channels, resolution=float(values.get("resolution", self.channels.resolution))),
             widths=float(values.get("region_width", self.widths)),
         )
 
@@ -305,7 +306,7 @@ class _Plan:
             raise ValueError(
                 "lines need the photon energy that is to excite them: give checked_energy with them, in eV"
             )
-        return line_regions(self.pairs, self.energy, self.spectrum, self.widths, REGIONS)
+        return line_regions(self.pairs, self.energy, self.channels, self.widths, REGIONS)
 
 
 @cache

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from whiteline.analysis import tables
+from whiteline.analysis.channels import Channels
 from whiteline.analysis.checks import OutOfRange
+from whiteline.analysis.line_regions import line_regions, named
 from whiteline.devices.counted import Counted
-from whiteline.devices.regions import Spectrum, line_regions, named
 from whiteline.sim.fluorescence import FluorescenceDetector
 
-SPECTRUM = Spectrum(bins=4096, bin_eV=10.0, resolution=160.77)
+SPECTRUM = Channels(bins=4096, bin_eV=10.0, resolution=160.77)
 """As the twin has it: 110 eV of electronics beside the statistics of the charge."""
 
 
@@ -56,14 +57,14 @@ def test_lines_are_named_in_three_ways() -> None:
     ],
 )
 def test_a_line_that_cannot_be_counted_is_refused(pair: tuple[str, str], energy: float, says: str) -> None:
-    short = Spectrum(bins=2048, bin_eV=10.0, resolution=400.0)
+    short = Channels(bins=2048, bin_eV=10.0, resolution=400.0)
     with pytest.raises(ValueError, match=says):
         line_regions([pair], energy, short, 2.0, 8)
 
 
 def test_a_resolution_that_silicon_cannot_have_is_refused() -> None:
     with pytest.raises(OutOfRange, match="is better than silicon can be, 117"):
-        Spectrum(4096, 10.0, 100.0)
+        Channels(4096, 10.0, 100.0)
 
 
 @pytest.mark.parametrize("busy", [0.01, 0.3, 0.7, 0.95])

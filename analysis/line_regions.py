@@ -6,20 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from whiteline.analysis import tables
+from whiteline.analysis.channels import Channels
 from whiteline.analysis.checks import OutOfRange, require_positive
-from whiteline.analysis.constants import FWHM_PER_SIGMA
-
-REFERENCE_EV = 5895.0
-"""The line Mn Kα, at which makers give the resolution of a detector [eV]."""
-
-PER_PAIR_EV = 3.66
-"""Energy for a pair of charges in silicon [eV]."""
-
-FANO = 0.115
-"""Fano factor of silicon: spread of the number of pairs, relative to that of chance."""
 
 WEAK = 0.01
 """Lines of a family with a smaller share of the fluorescence do not widen its region."""
+
+WIDTHS = 2.0
+"""Width of a region in full widths at half maximum: it holds 98 % of a line."""
 
 EDGES = ("K", "L1", "L2", "L3", "M1", "M2", "M3", "M4", "M5")
 
@@ -52,41 +46,6 @@ class LineRegion:
         return f"{self.element}_{self.line}"
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """What a spectrum of a detector is like.
-
-    Parameters
-    ----------
-    bins : int
-        Channels.
-    bin_eV : float
-        Width of a channel [eV].
-    resolution : float
-        Full width at half maximum of Mn Kα, at 5895 eV [eV].
-    """
-
-    bins: int
-    bin_eV: float
-    resolution: float
-
-    def __post_init__(self) -> None:
-        require_positive(self.bin_eV, "width of a channel", "eV")
-        require_positive(self.resolution, "resolution of the detector", "eV")
-        least = _charge_eV2(REFERENCE_EV) ** 0.5
-        if self.resolution < least:
-            limit = f"is better than silicon can be, {least:.4g} eV at {REFERENCE_EV:g} eV"
-            raise OutOfRange("resolution of the detector", self.resolution, limit, "eV", "give the width of Mn Kα")
-
-    def fwhm(self, energy: float) -> float:
-        """Return the full width at half maximum of a line [eV]: its square grows linearly with the energy [eV]."""
-        return float(np.sqrt(self.resolution**2 + _charge_eV2(energy) - _charge_eV2(REFERENCE_EV)))
-
-
-def _charge_eV2(energy: float) -> float:
-    return FWHM_PER_SIGMA**2 * FANO * PER_PAIR_EV * energy
-
-
 def named(pairs: Sequence[Pair] | str) -> tuple[tuple[str, str], ...]:
     """Return elements and lines, each written as ("Ni", "Ka"), "Ni_Ka" or "Ni Ka"; a text holds several, by spaces.
 
@@ -108,7 +67,7 @@ def named(pairs: Sequence[Pair] | str) -> tuple[tuple[str, str], ...]:
 
 
 def line_regions(
-    pairs: Sequence[tuple[str, str]], energy: float, spectrum: Spectrum, widths: float, most: int
+    pairs: Sequence[tuple[str, str]], energy: float, channels: Channels, widths: float = WIDTHS, most: int | None = None
 ) -> tuple[LineRegion, ...]:
     """Return the regions of some lines.
 
@@ -118,12 +77,12 @@ def line_regions(
         Elements and lines.
     energy : float
         Of the photons that excite them [eV].
-    spectrum : Spectrum
-        In which they lie.
+    channels : Channels
+        Of the spectrum in which they lie.
     widths : float
         Width of a region, in full widths at half maximum of its line; the distance of the lines of a family is added.
-    most : int
-        Regions that the detector has.
+    most : int or None
+        Regions that the detector has; as many as are asked for if None.
 
     Raises
     ------
@@ -133,23 +92,26 @@ def line_regions(
         If there is no such element or line.
     """
     require_positive(widths, "width of a region", "times the width of its line")
-    if len(pairs) > most:
+    if most is not None and len(pairs) > most:
         limit = f"are more than the {most} regions that each element of the detector has"
         raise OutOfRange("lines: these", len(pairs), limit, "", "choose fewer")
-    return tuple(_region(element, line, energy, spectrum, widths) for element, line in pairs)
+    return tuple(_region(element, line, energy, channels, widths) for element, line in pairs)
 
 
-def _region(element: str, line: str, energy: float, spectrum: Spectrum, widths: float) -> LineRegion:
+def _region(element: str, line: str, energy: float, channels: Channels, widths: float) -> LineRegion:
     strongest = tables.excitable_line(element, line, energy)
     family = [one.energy for one in _family(element, line, strongest)]
-    half = widths * spectrum.fwhm(strongest.energy) / 2
-    first = int(np.floor((min(family) - half) / spectrum.bin_eV))
-    beyond = int(np.ceil((max(family) + half) / spectrum.bin_eV))
-    if first < 0 or beyond > spectrum.bins:
-        end = spectrum.bins * spectrum.bin_eV
+    half = widths * channels.fwhm(strongest.energy) / 2
+    first = int(np.floor((min(family) - half) / channels.bin_eV))
+    beyond = int(np.ceil((max(family) + half) / channels.bin_eV))
+    if first < 0 or beyond > channels.bins:
         limit = f"with a region from {min(family) - half:.6g} to {max(family) + half:.6g} eV leaves the spectrum, 0 to"
         raise OutOfRange(
-            f"line {element}_{line} at", strongest.energy, f"eV {limit} {end:g} eV", "", "choose another line of it"
+            f"line {element}_{line} at",
+            strongest.energy,
+            f"eV {limit} {channels.end:g} eV",
+            "",
+            "choose another line of it",
         )
     return LineRegion(element, line, strongest.energy, first, beyond)
 
