@@ -300,7 +300,7 @@ def _row_worker(counting: Counting) -> Callable[[Array, Array, Array, float, Arr
             _density(counts, open_beam, dark, full, density, valid)
         else:
             weight = f32(counting.gain / flats)
-            _density_and_variance(counts, open_beam, dark, full, read, own, weight, dark_noise, density, spread, valid)
+            density_and_variance(counts, open_beam, dark, full, read, own, weight, dark_noise, density, spread, valid)
 
     return work
 
@@ -332,9 +332,10 @@ def _density(raw, flat, dark, full, density, valid):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _density_and_variance(  # type: ignore[no-untyped-def]
+def density_and_variance(  # type: ignore[no-untyped-def]
     raw, flat, dark, full, read, own, flats, dark_noise, density, variance, valid
 ):
+    """Write optical density and variance of a block of pixels into arrays; the numbers are those of `Counting`."""
     for p in range(raw.size):
         counts, beam = f32(raw[p]), flat[p]
         n, n0 = counts - dark[p], beam - dark[p]
