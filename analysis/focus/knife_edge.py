@@ -8,7 +8,6 @@ the derivative of measured points is mostly noise.
 from dataclasses import dataclass
 from typing import Any
 
-import lmfit
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
@@ -213,6 +212,8 @@ def _best_fit(
             if misfit < best[0]:
                 best = (misfit, position, sigma, np.append(solution, 0.0)[:3])
     _, position, sigma, (base, step, slope) = best
+    import lmfit  # here: it takes a second to load
+
     parameters = lmfit.Parameters()
     parameters.add("position", position, min=at[0] - span, max=at[-1] + span)
     parameters.add("sigma", sigma, min=spacing * 1e-3, max=2 * span)

@@ -2,24 +2,29 @@
 
 Over a window from a to b, the centroid of what lies above a baseline is ∫ E y dE / ∫ y dE. Both integrals are linear in
 the spectrum: y is a cubic spline through it, less the baseline. So they are linear in the scores, and the error of the
-quotient follows from the covariance of the scores.
+quotient follows from the covariance of the scores, and from the noise of the learnt components.
 """
 
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.checks import require_finite
+from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import (
     LEAST_JUMP_OVER_NOISE,
     EdgeNormalisation,
     linear_evaluation,
     normalisation_of,
 )
+from whiteline.analysis.maps.energy_checks import checked_energies, checked_window
 from whiteline.analysis.maps.half_height import spline_pieces
 from whiteline.analysis.maps.map import Map
-from whiteline.analysis.maps.principal import Array, Floats, Noise, Projection, checked_energies, checked_window, learnt
+from whiteline.analysis.maps.principal import Projection, learnt
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 LEAST_AREA_OVER_NOISE = 5.0
 """Where the area is less than so many of its standard errors, it has no centroid to speak of."""
@@ -70,8 +75,10 @@ def centroid(
     Returns
     -------
     Map
-        The centroid [eV] with its standard error. Not valid: an area above the baseline that is lost in its error or
-        negative, a centroid outside the window, too small an edge jump, a spectrum outside the components' space.
+        The centroid [eV] with its standard error. The noise of the learnt components is in it, which pixels that are
+        alike have in common: a mean over a region is known no better.
+        Not valid: an area above the baseline that is lost in its error or negative, a centroid outside the window, too
+        small an edge jump, a spectrum outside the components' space.
 
     Raises
     ------
@@ -88,8 +95,8 @@ def centroid(
     if baseline != "chord":
         require_finite(baseline, "baseline")
     projection = learnt(projection, energies, optical_density, variance, components, valid)
-    spectra, jumps = projection.components, projection.components @ jump
-    curves = spectra - spectra @ normalisation.background(energies).T
+    # The spectrum as functionals of the optical density: what each energy adds to it, and to the integrals.
+    curves = np.eye(energies.size) - normalisation.background(energies).T
     middle = (low + high) / 2
     areas, moments = _integrals(energies, curves, low, high, middle)
     if baseline == "chord":
@@ -100,19 +107,21 @@ def centroid(
         areas = areas - (first + last) / 2 * (high - low)
         moments = moments - (last - first) * (high - low) ** 2 / 12
     else:
-        areas = areas - baseline * jumps * (high - low)
-    of_jump = linear_evaluation(jumps, least_jump_over_noise)
-    of_area = linear_evaluation(areas, LEAST_AREA_OVER_NOISE)
-    first_index, second_index = np.tril_indices(jumps.size)
+        areas = areas - baseline * jump * (high - low)
+    of_jump = linear_evaluation(projection, jump, least_jump_over_noise)
+    of_area = linear_evaluation(projection, areas, LEAST_AREA_OVER_NOISE)
+    outside = projection.outside(np.stack([areas, moments]))
+    areas, moments = projection.components @ areas, projection.components @ moments
+    first_index, second_index = np.tril_indices(projection.number)
     twice = np.where(first_index == second_index, 1.0, 2.0)
 
     def spread(left: Floats, right: Floats, covariance: Array) -> Array:
         both = (left[first_index] * right[second_index] + left[second_index] * right[first_index]) / 2
         return (twice * both) @ covariance
 
-    def evaluate(scores: Array, covariance: Array) -> tuple[Array, Array, Array]:
+    def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
         scores, covariance = scores.astype(float), covariance.astype(float)
-        area, _, clear = of_area(scores, covariance)
+        area, _, clear = of_area(scores, covariance, learning)
         with np.errstate(divide="ignore", invalid="ignore"):
             offset = (moments @ scores) / area
             # The gradient of the quotient is (moments − offset · areas) / area.
@@ -120,10 +129,13 @@ def centroid(
                 spread(moments, moments, covariance)
                 - 2 * offset * spread(moments, areas, covariance)
                 + offset**2 * spread(areas, areas, covariance)
+                + outside[:, 1, 1] @ learning
+                - 2 * offset * (outside[:, 0, 1] @ learning)
+                + offset**2 * (outside[:, 0, 0] @ learning)
             )
             error = np.sqrt(np.maximum(square, 0)) / area
         inside = np.abs(offset) <= (high - low) / 2
-        return middle + offset, error, clear & inside & of_jump(scores, covariance)[2]
+        return middle + offset, error, clear & inside & of_jump(scores, covariance, learning)[2]
 
     return Map("centroid", "eV", *projection.over(evaluate, optical_density, variance, valid))
 

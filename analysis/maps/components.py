@@ -13,7 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.blocks import over_pixels
 from whiteline.analysis.checks import require, require_finite
-from whiteline.analysis.maps.principal import Array, CountingNoise, Floats, checked_energies, drawn_pixels
+from whiteline.analysis.maps.counting_noise import CountingNoise
+from whiteline.analysis.maps.energy_checks import checked_energies
+from whiteline.analysis.maps.pixel_sample import drawn_pixels
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 SAMPLE_PIXELS = 20_000
 """Pixels to learn from: enough for a dozen spectra, and for k-means a matter of a second."""

@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.blocks import over_pixels
 from whiteline.analysis.checks import require, require_energy
+from whiteline.analysis.maps.counting_noise import CountingNoise, Noise
+from whiteline.analysis.maps.energy_checks import checked_energies
 from whiteline.analysis.maps.map import Map
-from whiteline.analysis.maps.principal import Array, CountingNoise, Floats, Noise, Projection, checked_energies, learnt
+from whiteline.analysis.maps.principal import Projection, learnt
+from whiteline.analysis.maps.projected_pixels import Evaluation
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 LEAST_JUMP_OVER_NOISE = 10.0
 """Where the edge jump is less than so many of its standard errors, a pixel says nothing about the shape of the edge."""
@@ -143,7 +149,9 @@ def edge_jump(
     Returns
     -------
     Map
-        The jump in optical density, with its standard error √(Σ q² v) for the functional q and the variance v.
+        The jump in optical density, with its standard error √(Σ q² v) for the functional q and the variance v. After
+        projection the variance is that of the projected spectrum, and that of the noise of the learnt components, which
+        pixels that are alike have in common: a mean over a region is known no better.
 
     Raises
     ------
@@ -157,7 +165,7 @@ def edge_jump(
     least = least_jump_over_noise
     if projection is not None:
         projection = learnt(projection, energies, optical_density, variance, None, valid)
-        evaluation = linear_evaluation(projection.components @ functional, least)
+        evaluation = linear_evaluation(projection, functional, least)
         return Map("edge jump", "", *projection.over(evaluation, optical_density, variance, valid))
     value_row, error_row = functional.astype(np.float32)[None], (functional**2).astype(np.float32)[None]
 
@@ -175,15 +183,17 @@ def edge_jump(
     return Map("edge jump", "", *over_pixels(kernel, *stacks, *([] if valid is None else [np.asarray(valid)[None]])))
 
 
-def linear_evaluation(of_components: Floats, least_over_noise: float) -> Any:
-    """Return the evaluation of a linear functional, given by its values (k,) on the components."""
+def linear_evaluation(projection: Projection, functional: Floats, least_over_noise: float) -> Evaluation:
+    """Return the evaluation of a linear functional (E,) of the spectrum by way of its projection."""
+    of_components = projection.components @ functional
+    outside = projection.outside(functional[None])[:, 0, 0].astype(np.float32)
     first, second = np.tril_indices(of_components.size)
     twice = np.where(first == second, 1.0, 2.0)
     row = of_components.astype(np.float32)
     error_row = (twice * of_components[first] * of_components[second]).astype(np.float32)
 
-    def evaluate(scores: Array, covariance: Array) -> tuple[Array, Array, Array]:
-        value, error = row @ scores, np.sqrt(np.maximum(error_row @ covariance, 0))
+    def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
+        value, error = row @ scores, np.sqrt(np.maximum(error_row @ covariance + outside @ learning, 0))
         return value, error, value > least_over_noise * error
 
     return evaluate

@@ -19,7 +19,6 @@ from whiteline.analysis.blocks import Array, over_pixels
 from whiteline.analysis.maps.basis import Basis, Floats
 from whiteline.analysis.maps.linear import (
     LEAST_JUMP_OVER_NOISE,
-    SAMPLE_PIXELS,
     Composition,
     packed,
     pairs_of,
@@ -35,8 +34,11 @@ from whiteline.analysis.stacks.optical_density import COUNTED, density_and_varia
 BANDS = 4
 """Of rows, in which the variance is averaged for the weights."""
 
-BLOCK_PIXELS = 8192
-"""Raw frames, flats, densities and variances of so many pixels lie in the second cache."""
+WEIGHT_PIXELS = 8192
+"""So many pixels in them give the weights to a per cent, which costs nothing of the accuracy."""
+
+BLOCK_PIXELS = 16_384
+"""Large enough that threads seldom wait for each other, small enough for the cache."""
 
 
 def composition_of_raw(
@@ -308,7 +310,7 @@ def frame_offsets(stack: Any) -> list[int] | None:
 def _weights(raw: Any, flat: Any, dark: Array, counting: Counting, energies: Floats) -> Floats:
     """Return one over the mean variance at each energy, from bands of rows all over the frames."""
     height, rest = raw.shape[1], int(np.prod(raw.shape[2:]))
-    tall = max(1, min(height, SAMPLE_PIXELS // (rest * BANDS)))
+    tall = max(1, min(height, WEIGHT_PIXELS // (rest * BANDS)))
     sums, count = np.zeros(len(energies)), np.zeros(len(energies), int)
     for start in np.unique(np.linspace(0, height - tall, BANDS + 2).astype(int)[1:-1]):
         rows = slice(int(start), int(start) + tall)

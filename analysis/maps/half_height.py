@@ -4,24 +4,30 @@ The normalised spectrum of a pixel, its optical density less the background and 
 where F(E) = OD(E) − background(E) − jump / 2 crosses zero. For a spectrum that is a combination of components, F is the
 same combination of the F of each, F(E) = Σ s_j f_j(E) with the scores s. The f_j are cubic splines of energy, computed
 once; each pixel only combines them and finds its zero. To first order the zero moves by −Σ f_j(E) δs_j / F′(E), which
-with the covariance of the scores gives the standard error, that of background and jump included.
+with the covariance of the scores gives the standard error, that of background and jump included. What the noise of
+the learnt components adds is in it: see `Projection.leverages`.
 """
 
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
+from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import (
     LEAST_JUMP_OVER_NOISE,
     EdgeNormalisation,
     linear_evaluation,
     normalisation_of,
 )
+from whiteline.analysis.maps.energy_checks import checked_energies, checked_window
 from whiteline.analysis.maps.map import Map
-from whiteline.analysis.maps.principal import Array, Floats, Noise, Projection, checked_energies, checked_window, learnt
+from whiteline.analysis.maps.principal import Projection, learnt
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 SEARCH_EV = (-20.0, 40.0)
 """Where the rising edge is looked for, relative to the edge: shifts of valence and of calibration lie within."""
@@ -65,8 +71,10 @@ def half_height(
     Returns
     -------
     Map
-        The edge energy [eV] with its standard error √(gᵀ C g), g the gradient with respect to the scores and C their
-        covariance. Not valid: no crossing in the range, too small a jump, a spectrum outside the components' space.
+        The edge energy [eV] with its standard error √(gᵀ C g + l), g the gradient with respect to the scores and C
+        their covariance. The last term is the noise of the learnt components, which pixels that are alike have in
+        common: a mean over a region is known no better than it, and their errors are correlated by so much.
+        Not valid: no crossing in the range, too small a jump, a spectrum outside the components' space.
 
     Raises
     ------
@@ -82,17 +90,18 @@ def half_height(
     jump = normalisation.jump(energies)
     low, high = checked_window(window, energies, "rising edge")
     projection = learnt(projection, energies, optical_density, variance, components, valid)
-    spectra = projection.components
-    jumps = spectra @ jump
-    above_half = spectra - spectra @ normalisation.background(energies).T - jumps[:, None] / 2
-    knots, pieces = spline_pieces(energies, above_half, low, high)
+    # F as functionals of the optical density: what each energy adds to it.
+    above_half = np.eye(energies.size) - normalisation.background(energies).T - jump[:, None] / 2
+    knots, functionals = spline_pieces(energies, above_half, low, high)
+    pieces = functionals @ projection.components.T
+    outside = square_of_pieces(projection.outside(functionals))
     at_knots = values_at_knots(knots, pieces).astype(np.float32)
-    jump_evaluation = linear_evaluation(jumps, least_jump_over_noise)
+    of_jump = linear_evaluation(projection, jump, least_jump_over_noise)
 
-    def evaluate(scores: Array, covariance: Array) -> tuple[Array, Array, Array]:
-        _, _, strong = jump_evaluation(scores, covariance)
-        value, error, good = _crossings(scores, covariance, at_knots @ scores, knots, pieces)
-        return value, error, good & strong
+    def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
+        heights = at_knots @ scores
+        value, error, good = _crossings(scores, covariance, learning, heights, knots, pieces, outside)
+        return value, error, good & of_jump(scores, covariance, learning)[2]
 
     return Map("edge energy", "eV", *projection.over(evaluate, optical_density, variance, valid))
 
@@ -135,6 +144,38 @@ def values_at_knots(knots: Floats, pieces: Floats) -> Floats:
     return np.vstack([pieces[:, 3], last])
 
 
+def square_of_pieces(products: Floats) -> Floats:
+    """Return the squares of polynomials as polynomials, highest power first, from the products of their coefficients.
+
+    Parameters
+    ----------
+    products : ndarray, shape (…, m, m)
+        Products of the coefficients of polynomials of m coefficients, in whatever scalar product.
+
+    Returns
+    -------
+    ndarray, shape (…, 2 m − 1)
+        Coefficients of the squares.
+    """
+    count = products.shape[-1]
+    squares = np.zeros((*products.shape[:-2], 2 * count - 1))
+    for power in range(count):
+        squares[..., power : power + count] += products[..., power, :]
+    return squares
+
+
+@njit(cache=True, nogil=True)
+def weighted(learning: Array, pixel: int, squares: Array, piece: int, offset: float) -> float:
+    """Return the sum over the bands of what is learnt wrong in each (b, pixels) times its polynomial (n, b, m)."""
+    total = 0.0
+    for band in range(learning.shape[0]):
+        value = 0.0
+        for power in range(squares.shape[2]):
+            value = value * offset + squares[piece, band, power]
+        total += learning[band, pixel] * value
+    return total
+
+
 @njit(cache=True, nogil=True)
 def spread(row: Array, covariance: Array, pixel: int) -> float:
     """Return the variance of Σ row_j s_j in a pixel, from the lower triangle of the covariance of the scores."""
@@ -163,7 +204,7 @@ def combined(pieces: Array, piece: int, scores: Array, pixel: int) -> tuple[floa
 
 @njit(cache=True, nogil=True)
 def _crossings(
-    scores: Array, covariance: Array, heights: Array, knots: Array, pieces: Array
+    scores: Array, covariance: Array, learning: Array, heights: Array, knots: Array, pieces: Array, outside: Array
 ) -> tuple[Array, Array, Array]:
     number, pixels = scores.shape
     value, error = np.full(pixels, np.nan), np.full(pixels, np.nan)
@@ -184,7 +225,8 @@ def _crossings(
             )
         if slope > 0 and first[pixel] >= 0:
             value[pixel] = knots[piece] + offset
-            error[pixel] = np.sqrt(spread(row, covariance, pixel)) / slope
+            variance = spread(row, covariance, pixel) + weighted(learning, pixel, outside, piece, offset)
+            error[pixel] = np.sqrt(variance) / slope
             good[pixel] = True
     return value, error, good
 

@@ -9,91 +9,36 @@ The components are those of the second moment about zero, not about the mean, so
 combination of spectra (M. Lerotic, C. Jacobsen, T. Schäfer, S. Vogt, Ultramicroscopy 100 (2004) 35), and the energies
 are first divided by their noise, so that the components are of signal and not of the noisiest energies.
 
-The components carry the noise of the n pixels that taught them. What comes of it is common to the map and not in the
-standard error of a pixel: √(k / n) of the error without projection, which is a tenth or two of the error with it for
-the usual sample, and more in the region of a rare species, which few pixels taught. Who averages over many pixels
-learns from all, `sample=None`.
+The components carry the noise of the n pixels that taught them, and hand it on to every pixel that looks like those.
+`Projection.leverages` says how much; the standard errors of the maps hold it. It is common to alike pixels: averaging
+over them does not take it away, so the error of a mean over many pixels is larger than their errors would give if they
+were independent. Who averages over many pixels learns from all of them, `sample=None`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigh
-from scipy.stats import chi2
 
 from whiteline.analysis.blocks import over_pixels
-from whiteline.analysis.checks import require, require_energy, require_finite, require_positive
+from whiteline.analysis.checks import require
+from whiteline.analysis.maps.component_number import FEWEST_COMPONENTS, MOST_COMPONENTS, signal_axes
+from whiteline.analysis.maps.counting_noise import CountingNoise, Noise
+from whiteline.analysis.maps.energy_checks import checked_energies
+from whiteline.analysis.maps.pixel_sample import drawn_pixels
+from whiteline.analysis.maps.projected_pixels import Evaluation, evaluated
+
+__all__ = ["FEWEST_COMPONENTS", "MOST_COMPONENTS", "SAMPLE_PIXELS", "CountingNoise", "Noise", "Projection", "learnt"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-FEWEST_COMPONENTS = 3
-"""Two substances and a background: so many are kept even where fewer stand above the noise."""
-
-MOST_COMPONENTS = 10
-"""More substances than this are not told apart by an edge; what stands above the noise beyond is the instrument."""
-
 SAMPLE_PIXELS = 16_384
 """So many pixels teach the components well enough: a region of 1 % of them has 160."""
 
-TILE = 1024
-"""Pixels that are worked on at a time: all that is needed of them stays in the second cache, and so small a product is
-not split by BLAS into threads of its own, which would wait for those that work on the blocks."""
-
-SAMPLE_TILE = 128
-"""The same for the products of a sample with itself, which are wider."""
-
-RUN = 16
-"""Neighbouring pixels that are drawn together, because memory is read in lines of 64 bytes."""
-
-SIGNIFICANCE = 5.0
-"""Standard errors by which a component must stand above the noise."""
-
-MISFIT_PROBABILITY = 1e-7
-"""Share of the sound pixels that the test of the residual may call unsound."""
-
-
-@dataclass(frozen=True)
-class CountingNoise:
-    """Variance of the optical density by the statistics of counting, exp(OD) / N0 + 1 / (n N0).
-
-    Parameters
-    ----------
-    counts : float
-        Counts N0 of a pixel without sample, in one exposure.
-    flats : float
-        Number n of the flats that were averaged; infinite if their noise does not matter.
-
-    Raises
-    ------
-    OutOfRange
-        If one is not positive.
-    """
-
-    counts: float
-    flats: float = np.inf
-
-    def __post_init__(self) -> None:
-        require_positive(self.counts, "counts without sample")
-        require(self.flats, self.flats > 0, "number of flats", "must be above 0")
-
-    def of(self, optical_density: Array) -> Array:
-        """Return the variance of an optical density, of its shape and type."""
-        variance: Array = np.exp(optical_density)
-        variance /= variance.dtype.type(self.counts)
-        variance += variance.dtype.type(1 / (self.counts * self.flats))
-        return variance
-
-
-Noise = Any
-"""Variance of the optical density: a stack like it, or `CountingNoise`."""
-
-Evaluation = Callable[[Array, Array], tuple[Array, Array, Array]]
-"""From scores (k, pixels) and their covariance (k (k + 1) / 2, pixels) to value, error and validity, (pixels,) each."""
+NOISE_BANDS = 8
+"""In so many bands of energies the noise of a pixel is compared with that of the sample: across an edge it changes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +59,8 @@ class Projection:
         Second moment along every possible component, in units of the noise, descending.
     noise_level : float
         Variance that was found beyond the components, over the variance that was given: 1 where that is right.
+    pixels : int
+        Number n of the pixels that taught the components.
     """
 
     energy: Floats
@@ -122,6 +69,7 @@ class Projection:
     weights: Floats
     strengths: Floats
     noise_level: float
+    pixels: int
 
     def __post_init__(self) -> None:
         shape = (self.components.shape[0], self.energy.size)
@@ -187,20 +135,8 @@ class Projection:
     @classmethod
     def _of_sample(cls, energy: Floats, density: Array, variance: Array, components: int | None) -> "Projection":
         weights = 1 / variance.mean(axis=1, dtype=float)
-        # What one half confirms of the axes of the other: noise has no axes that two halves share.
-        half = _second_moment(density[:, ::2], np.sqrt(weights))
-        other = _second_moment(density[:, 1::2], np.sqrt(weights))
-        noise = variance[:, 1::2].mean(axis=1, dtype=float) * weights
-        excess, error, level = _confirmed(half, other, noise, _second_moment(variance[:, 1::2], weights))
-        error /= np.sqrt(density.shape[1] // 2)
-        if components is None:
-            above = excess > SIGNIFICANCE * error
-            found = int(np.argmin(above)) if not above.all() else above.size
-            components = min(max(found, FEWEST_COMPONENTS), MOST_COMPONENTS, energy.size - 1)
-
-        # SciPy's does so small a problem in the thread that asks; NumPy's starts others, which then wait and spin.
-        strengths, axes = eigh((half + other) / 2)
-        strengths, axes = strengths[::-1], axes[:, ::-1]
+        strengths, axes, number, level = signal_axes(density, variance, weights)
+        components = number if components is None else components
         chosen = axes[:, :components]
         # The sign of an axis means nothing; make it the one of a positive spectrum, so that every run gives the same.
         chosen = chosen * np.where(chosen.sum(axis=0) < 0, -1.0, 1.0)
@@ -211,6 +147,7 @@ class Projection:
             weights,
             strengths,
             level,
+            density.shape[1],
         )
 
     @property
@@ -222,7 +159,7 @@ class Projection:
         """Return the scores, shape (k, *pixels), of an optical density (E, *pixels): one matrix product a block."""
         checked_energies(self.energy, optical_density)
         matrix = self.matrix.astype(np.float32)
-        return over_pixels(lambda density: (matrix @ _float32(density),), optical_density)[0]
+        return over_pixels(lambda density: (matrix @ np.asarray(density, np.float32),), optical_density)[0]
 
     def spectra(self, scores: Array) -> Array:
         """Return the projected spectra, shape (E, *pixels), of scores (k, *pixels)."""
@@ -235,7 +172,7 @@ class Projection:
         The rows are the lower triangle, row by row: (0, 0), (1, 0), (1, 1), (2, 0) …
         """
         pairs = self.pairs().astype(np.float32)
-        return over_pixels(lambda block: (pairs @ _float32(block),), variance)[0]
+        return over_pixels(lambda block: (pairs @ np.asarray(block, np.float32),), variance)[0]
 
     def pairs(self) -> Floats:
         """Return what turns a variance (E,) into the covariance of the scores, shape (k (k + 1) / 2, E)."""
@@ -246,13 +183,58 @@ class Projection:
         """Return as a functional of the optical density, shape (E,), what has these values (k,) on the components."""
         return of_components @ self.matrix
 
+    def leverages(self) -> Floats:
+        """Return what turns the squared scores of a pixel into its leverage on the components, shape (k,).
+
+        The leverage is the variance of the mean of all pixels as far as they are like this one, over the variance of
+        one of them: 1 / n for a sample of n equal pixels, and 1 / m for the one species of m pixels alone.
+
+        To first order the noise ε_i of n whitened spectra with scores s_i turns the axis u_k, of strength λ_k and with
+        noise of variance ν, by (1 − P) Σ_i ε_i s_ik / (n (λ_k − ν)). A pixel of scores t is then estimated as
+        P y + Σ_i h_i (1 − P) y_i with h_i = Σ_k t_k s_ik / (n (λ_k − ν)): besides its own projection, a mean over the
+        pixels like it, of what lies outside the space. That mean has the variance Σ h_i² of a single spectrum, which
+        is Σ_k t_k² / (n (λ_k − ν)), as the mean of s_ik s_il is λ_k − ν for k = l and zero otherwise. The scores s_ik
+        hold noise as well, which makes this λ_k / (λ_k − ν) times larger; the measured t_k² allow for it, as they are
+        larger by as much in the mean.
+
+        An axis that is hardly stronger than the strongest that noise has, ν (1 + √(E / n))², is noise itself and hands
+        nothing on.
+        """
+        noise = self.noise_level
+        largest = noise * (1 + np.sqrt(self.energy.size / self.pixels)) ** 2
+        strengths = self.strengths[: self.number]
+        signal = strengths > largest
+        leverages = np.zeros(self.number)
+        leverages[signal] = 1 / (self.pixels * (strengths[signal] - noise))
+        return leverages
+
+    def bands(self) -> Floats:
+        """Return what turns a variance (E,) into its mean over that of the sample in bands of energies, (b, E)."""
+        order = np.argsort(self.energy)
+        bands = np.zeros((min(NOISE_BANDS, order.size), order.size))
+        for band, inside in zip(bands, np.array_split(order, len(bands)), strict=True):
+            band[inside] = self.weights[inside] / inside.size
+        return bands
+
+    def outside(self, functionals: Floats) -> Floats:
+        """Return how much functionals see of unit noise outside the space, (…, b, m, m), from (…, m, E).
+
+        For functionals q of the optical density these are the products qᵀ (1 − P) V (1 − P)ᵀ q, where V has on its
+        diagonal the mean variances of the sample within one of the bands of energies, and zero in the others.
+        """
+        left = functionals - (functionals @ self.components.T) @ self.matrix
+        within = (self.bands() > 0) / self.weights
+        products: Floats = (left[..., None, :, :] * within[:, None, :]) @ np.swapaxes(left, -1, -2)[..., None, :, :]
+        return products
+
     def over(self, evaluate: Evaluation, optical_density: Any, variance: Noise, valid: Any = None) -> tuple[Any, ...]:
         """Evaluate something from the scores and their covariance in every pixel, by blocks.
 
         Parameters
         ----------
         evaluate : callable
-            From scores (k, pixels) and covariance (k (k + 1) / 2, pixels) to value, error and validity.
+            From scores (k, pixels), their covariance (k (k + 1) / 2, pixels) and the variance that the noise of the
+            components has outside their space, by bands of energies (b, pixels), to value, error and validity.
         optical_density : array_like, shape (E, *pixels)
             A NumPy array, a dataset of h5py or a Dask array.
         variance : array_like, shape (E, *pixels), or CountingNoise
@@ -267,66 +249,14 @@ class Projection:
             the space of the components: its residual is larger than noise makes it in one of 10⁷ pixels.
         """
         checked_energies(self.energy, optical_density)
-        matrix, components = self.matrix.astype(np.float32), self.components.astype(np.float32)
-        weights = self.weights.astype(np.float32)
-        # The last row gives the mean of the residual that noise alone leaves: tr (1 − P) V W.
+        # Noise alone leaves a residual of the mean tr (1 − P) V W.
         expected = self.weights - np.sum(self.matrix * self.components, axis=0) * self.weights
-        rows = np.vstack([self.pairs(), expected]).astype(np.float32)
-        freedom = self.energy.size - self.number
-        largest = np.float32(max(self.noise_level, 1.0) * chi2.isf(MISFIT_PROBABILITY, freedom) / freedom)
-
-        def tile(density: Array, noise: Array, good: Array) -> tuple[Array, Array, Array]:
-            scores, moments = matrix @ density, rows @ noise
-            residual = _residual(density, scores, components, weights)
-            value, error, sound = evaluate(scores, moments[:-1])
-            # Comparisons with NaN are false, so a spectrum that is not finite is not valid.
-            good = good & sound & (residual <= largest * moments[-1]) & np.isfinite(value) & np.isfinite(error)
-            return np.where(good, value, np.nan), np.where(good, error, np.nan), good
-
-        def kernel(density: Array, *rest: Array) -> tuple[Array, Array, Array]:
-            pixels = density.shape[1]
-            value, error, good = np.empty(pixels), np.empty(pixels), np.ones(pixels, bool)
-            if valid is not None:
-                good &= rest[-1][0].astype(bool)
-            for start in range(0, pixels, TILE):
-                part = slice(start, start + TILE)
-                with np.errstate(all="ignore"):  # what is not finite is masked; that it was met is no news
-                    one = np.ascontiguousarray(density[:, part], np.float32)
-                    if isinstance(variance, CountingNoise):
-                        noise = variance.of(one)
-                    else:
-                        noise = np.ascontiguousarray(rest[0][:, part], np.float32)
-                    value[part], error[part], good[part] = tile(one, noise, good[part])
-            return value, error, good
-
-        stacks = [optical_density] if isinstance(variance, CountingNoise) else [optical_density, variance]
-        return over_pixels(kernel, *stacks, *([] if valid is None else [np.asarray(valid)[None]]))
-
-
-def checked_energies(energy: ArrayLike, stack: Any) -> Floats:
-    """Return the energies of a stack as an array, or say what is wrong with them.
-
-    Raises
-    ------
-    ValueError
-        If they are not one to each frame of the stack, an energy is there twice, or there are fewer than three.
-    OutOfRange
-        If one is no energy in eV.
-    """
-    energies = np.asarray(energy, float)
-    require_energy(energies)
-    if energies.ndim != 1 or len(stack.shape) < 2 or stack.shape[0] != energies.size:
-        raise ValueError(
-            f"a stack of shape {tuple(stack.shape)} must have energy first, one frame to each of the "
-            f"{energies.size} energies, and pixels after it"
-        )
-    if energies.size < 3:
-        raise ValueError(f"{energies.size} energies are too few to speak of components; take at least 3")
-    ascending = np.sort(energies)
-    if (np.diff(ascending) == 0).any():
-        twice = ascending[int(np.argmax(np.diff(ascending) == 0))]
-        raise ValueError(f"energy {twice:.10g} eV is there twice; average its frames, or leave one out")
-    return energies
+        rows = np.vstack([self.pairs(), self.bands(), expected])
+        return evaluated(
+            evaluate, optical_density, variance, valid,
+            matrix=self.matrix, rows=rows, components=self.components, weights=self.weights,
+            leverages=self.leverages(), noise_level=self.noise_level,
+        )  # fmt: skip
 
 
 def learnt(
@@ -343,134 +273,3 @@ def learnt(
     if not np.array_equal(projection.energy, checked_energies(energy, optical_density)):
         raise ValueError("the projection was learnt at other energies than those of the stack; learn it anew")
     return projection
-
-
-def drawn_pixels(
-    optical_density: Any, variance: Noise, valid: Any, sample: int | None, seed: int
-) -> tuple[Array, Array]:
-    """Return optical density and variance, (E, n) each, of pixels drawn at random and sound at every energy."""
-    parts = _places(optical_density, sample, np.random.default_rng(seed))
-    density = _taken(optical_density, parts)
-    if isinstance(variance, CountingNoise):
-        with np.errstate(all="ignore"):
-            noise = variance.of(density)
-    else:
-        if tuple(variance.shape) != tuple(optical_density.shape):
-            raise ValueError(
-                f"a variance of shape {tuple(variance.shape)} does not belong to an optical density of shape "
-                f"{tuple(optical_density.shape)}; it must be the same, or CountingNoise"
-            )
-        noise = _taken(variance, parts)
-    # A sum is finite only where all its terms are.
-    with np.errstate(all="ignore"):
-        good = np.isfinite(density.sum(axis=0) + noise.sum(axis=0)) & (noise.min(axis=0) > 0)
-    if valid is not None:
-        if tuple(np.shape(valid)) != tuple(optical_density.shape[1:]):
-            raise ValueError(f"a mask of shape {np.shape(valid)} does not belong to pixels {optical_density.shape[1:]}")
-        good &= _taken(np.asarray(valid)[None], parts)[0].astype(bool)
-    if good.all():
-        return density, noise
-    return density[:, good], noise[:, good]
-
-
-def _places(stack: Any, sample: int | None, source: np.random.Generator) -> Any:
-    """Choose pixels: indices into the flat pixels of an array in memory, else runs along the first axis of pixels."""
-    pixels = stack.shape[1:]
-    count = int(np.prod(pixels))
-    if sample is None or sample >= count:
-        return None
-    if isinstance(stack, np.ndarray):
-        starts = np.sort(source.choice(-(-count // RUN), -(-sample // RUN), replace=False)) * RUN
-        indices = (starts[:, None] + np.arange(RUN)).ravel()
-        return indices[indices < count]
-    run = RUN if len(pixels) == 1 else 1
-    number = max(-(-sample // (run * (count // pixels[0]))), 32)
-    possible = -(-pixels[0] // run)
-    starts = np.sort(source.choice(possible, min(number, possible), replace=False)) * run
-    return [slice(int(start), int(start) + run) for start in starts]
-
-
-def _taken(stack: Any, places: Any) -> Array:
-    if isinstance(places, list):
-        # NumPy hands the joining of Dask arrays to Dask, which then reads every chunk once.
-        return np.asarray(np.concatenate([stack[:, rows] for rows in places], axis=1)).reshape(stack.shape[0], -1)
-    flat = np.asarray(stack).reshape(stack.shape[0], -1)
-    return flat if places is None else np.take(flat, places, axis=1)
-
-
-def _second_moment(rows: Array, scale: Floats) -> Floats:
-    """Return the mean over the columns of the product of scaled rows, (E, E), of an array (E, n)."""
-    total: Floats = np.zeros((rows.shape[0], rows.shape[0]))
-    for start in range(0, rows.shape[1], SAMPLE_TILE):
-        part = rows[:, start : start + SAMPLE_TILE] * scale[:, None]
-        total += part @ part.T
-    total /= rows.shape[1]
-    return total
-
-
-def _confirmed(half: Floats, other: Floats, noise: Floats, square: Floats) -> tuple[Floats, Floats, float]:
-    """Return by how much the axes of one half exceed the noise in the other, its standard error, and the noise level.
-
-    Parameters
-    ----------
-    half, other : ndarray, shape (E, E)
-        Second moments of the whitened optical density in either half of the sample.
-    noise, square : ndarray, shape (E,) and (E, E)
-        Mean and second moment of the whitened variance of the pixels of the other half. The error is that of one pixel.
-    """
-    axes = eigh(half)[1][:, ::-1]
-    moments = ((other @ axes) * axes).sum(axis=0)
-    expected = noise @ axes**2
-    weak = slice(axes.shape[0] // 2, None)
-    level = float(np.median(moments[weak] / expected[weak]))
-    return moments - level * expected, level * np.sqrt(2 * ((square @ axes**2) * axes**2).sum(axis=0)), level
-
-
-def _float32(block: Array) -> Array:
-    return np.asarray(block, np.float32)
-
-
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _residual(density: Array, scores: Array, components: Array, weights: Array) -> Array:
-    """Return the weighted sum of squares of what the components leave of a tile, (pixels,)."""
-    energies, pixels = density.shape
-    total, rest = np.zeros(pixels, np.float32), np.empty(pixels, np.float32)
-    for energy in range(energies):
-        first = components[0, energy]
-        for i in range(pixels):
-            rest[i] = density[energy, i] - first * scores[0, i]
-        for k in range(1, components.shape[0]):
-            share = components[k, energy]
-            for i in range(pixels):
-                rest[i] -= share * scores[k, i]
-        weight = weights[energy]
-        for i in range(pixels):
-            total[i] += weight * rest[i] * rest[i]
-    return total
-
-
-def checked_window(window: tuple[float, float], energy: Floats, what: str, fewest: int = 4) -> tuple[float, float]:
-    """Return a window of energies, or say why it cannot be used.
-
-    Raises
-    ------
-    ValueError
-        If it is no interval, is not covered by the energies, or has too few of them.
-    """
-    low, high = float(window[0]), float(window[1])
-    require_finite((low, high), f"window of the {what}", "eV")
-    require_energy((low, high), f"window of the {what}")
-    if not low < high:
-        raise ValueError(f"window of the {what} from {low:g} to {high:g} eV must end after it starts; swap the two")
-    if energy.min() > low or energy.max() < high:
-        raise ValueError(
-            f"window of the {what}, {low:g} to {high:g} eV, is not covered by energies from {energy.min():g} to "
-            f"{energy.max():g} eV; measure there, or narrow the window"
-        )
-    inside = int(((energy >= low) & (energy <= high)).sum())
-    if inside < fewest:
-        raise ValueError(
-            f"window of the {what}, {low:g} to {high:g} eV, holds {inside} energies and needs {fewest}; widen it, or "
-            f"measure more"
-        )
-    return low, high

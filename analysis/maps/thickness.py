@@ -8,13 +8,17 @@ fall of the absorption over pre-edge and post-edge counts in both alike.
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.checks import require
+from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import LEAST_JUMP_OVER_NOISE, EdgeNormalisation, edge_jump
+from whiteline.analysis.maps.energy_checks import checked_energies
 from whiteline.analysis.maps.map import Map
-from whiteline.analysis.maps.principal import Floats, Noise, Projection, checked_energies
+from whiteline.analysis.maps.principal import Projection
 from whiteline.analysis.tables import absorption, edge_energy, jump_ratio, partial_absorption
+
+Floats = NDArray[np.float64]
 
 NEAR_EDGE_EV = 1.0
 """Distance from an edge at which the tables are read on a definite side of it."""

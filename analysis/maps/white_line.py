@@ -9,18 +9,30 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import (
     LEAST_JUMP_OVER_NOISE,
     EdgeNormalisation,
     linear_evaluation,
     normalisation_of,
 )
-from whiteline.analysis.maps.half_height import combined, spline_pieces, spread, values_at_knots
+from whiteline.analysis.maps.energy_checks import checked_energies, checked_window
+from whiteline.analysis.maps.half_height import (
+    combined,
+    spline_pieces,
+    spread,
+    square_of_pieces,
+    values_at_knots,
+    weighted,
+)
 from whiteline.analysis.maps.map import Map
-from whiteline.analysis.maps.principal import Array, Floats, Noise, Projection, checked_energies, checked_window, learnt
+from whiteline.analysis.maps.principal import Projection, learnt
 from whiteline.analysis.tables import WHITE_LINE_WINDOWS_EV
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 LEAST_PROMINENCE_OVER_NOISE = 5.0
 """By how many standard errors the maximum must stand above both ends of the window: what does not is no peak in it."""
@@ -86,8 +98,10 @@ def white_line(
     Returns
     -------
     Map
-        The energy of the maximum [eV] with its standard error. Not valid: a maximum at a border of the window or hardly
-        above it, one without a curvature that stands above the noise, a spectrum outside the components' space.
+        The energy of the maximum [eV] with its standard error. The noise of the learnt components is in it, which
+        pixels that are alike have in common: a mean over a region is known no better.
+        Not valid: a maximum at a border of the window or hardly above it, one without a curvature that stands above the
+        noise, a spectrum outside the components' space.
 
     Raises
     ------
@@ -102,20 +116,24 @@ def white_line(
     normalisation = None if edge is None else normalisation_of(edge)
     jump = None if normalisation is None else normalisation.jump(energies)
     projection = learnt(projection, energies, optical_density, variance, components, valid)
-    spectra = projection.components
+    # The spectrum as functionals of the optical density: what each energy adds to it.
+    above = np.eye(energies.size)
     if normalisation is not None:
-        spectra = spectra - spectra @ normalisation.background(energies).T
+        above -= normalisation.background(energies).T
     # Cut in two, a piece has no more than one maximum, but for ripples finer than the energies can show.
-    knots, pieces = spline_pieces(energies, spectra, low, high, parts=2)
+    knots, functionals = spline_pieces(energies, above, low, high, parts=2)
+    pieces = functionals @ projection.components.T
+    outside = square_of_pieces(projection.outside(functionals[:, :3] * np.array([[3.0], [2.0], [1.0]])))
     heights = values_at_knots(knots, pieces)
     slopes = _slopes_at_knots(knots, pieces).astype(np.float32)
     ends = np.ascontiguousarray(heights[[0, -1]])
     heights = heights.astype(np.float32)
-    of_jump = None if jump is None else linear_evaluation(projection.components @ jump, least_jump_over_noise)
+    of_jump = None if jump is None else linear_evaluation(projection, jump, least_jump_over_noise)
 
-    def evaluate(scores: Array, covariance: Array) -> tuple[Array, Array, Array]:
-        value, error, good = _maxima(scores, covariance, heights @ scores, slopes @ scores, knots, pieces, ends)
-        return value, error, good if of_jump is None else good & of_jump(scores, covariance)[2]
+    def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
+        at_knots = heights @ scores, slopes @ scores
+        value, error, good = _maxima(scores, covariance, learning, *at_knots, knots, pieces, outside, ends)
+        return value, error, good if of_jump is None else good & of_jump(scores, covariance, learning)[2]
 
     return Map("white line", "eV", *projection.over(evaluate, optical_density, variance, valid))
 
@@ -129,7 +147,15 @@ def _slopes_at_knots(knots: Floats, pieces: Floats) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _maxima(
-    scores: Array, covariance: Array, heights: Array, slopes: Array, knots: Array, pieces: Array, ends: Array
+    scores: Array,
+    covariance: Array,
+    learning: Array,
+    heights: Array,
+    slopes: Array,
+    knots: Array,
+    pieces: Array,
+    outside: Array,
+    ends: Array,
 ) -> tuple[Array, Array, Array]:
     number, pixels = scores.shape
     value, error = np.full(pixels, np.nan), np.full(pixels, np.nan)
@@ -156,7 +182,8 @@ def _maxima(
         offset = min(max(offset, 0.0), knots[piece + 1] - knots[piece])
         for j in range(number):
             row[j] = pieces[piece, 2, j] + offset * (2 * pieces[piece, 1, j] + 3 * offset * pieces[piece, 0, j])
-        width = np.sqrt(spread(row, covariance, pixel)) / (2 * bend)
+        variance = spread(row, covariance, pixel) + weighted(learning, pixel, outside, piece, offset)
+        width = np.sqrt(variance) / (2 * bend)
         if not width <= largest:
             continue
         prominent = True

@@ -5,6 +5,21 @@ true one: how far it stands above the rest of the correlation (`significance`), 
 in phase with it (`coherence`). The first guards small frames, in which a chance agreement of a few waves is coherent;
 the second guards large ones, in which a faint static pattern of the flat field, the same in every frame, makes a sharp
 peak at zero. The confidence is that of the weaker, from 0 to 1, and 0.5 is the threshold.
+
+The threshold was chosen on 20 seeds and measured on others: transmission of textured spheres at 1000 and at 20 000
+counts, 100 frames of each kind and count, in frames of 128² and of 256².
+
+- Good frames (shifts up to 5 px, a static pattern of 1 %, contrast lowered or inverted, a second species): none of 1600
+  was rejected. With shifts of 20 to 30 px, none of 200 of 256², and 4 of 200 of 128².
+- A contrast down to a tenth, at 1000 counts: 10 % of 256² was rejected, 34 % with the pattern; of 128² 72 % and 87 %.
+  Those accepted are off by up to 0.8 px; at 20 000 counts and 128² with the pattern, by up to 1.2 px.
+- Blank frames and smooth gradients: none of 1400 was accepted, most of them with the pattern.
+- Another sample: none of 400 of 256² was accepted, and 2 of 400 of 128², where a few spheres may look like others.
+- Shifts beyond the reach: none of 200 of 256² was accepted, and 1 of 200 of 128². The second algorithm, asked about
+  the frames of 128² wrongly accepted here and above, let 1 of the 3 pass.
+
+What it cannot tell: a static pattern is truly the same in a blank frame and in the reference, at zero. In frames of
+1024² one of 1 % gave a blank frame a confidence of 0.33, one of 2 % gave 0.51.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import lmfit
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -231,6 +230,8 @@ def _minimised(
 ) -> tuple[Any, tuple[str, ...]]:
     """Return the result of lmfit, and which parameters had to be held at their bound for it."""
 
+    import lmfit  # here: it takes a second to load, and maps need spectra without it
+
     def difference(current: Any) -> Floats:
         return (values - edge_absorption(energies, current.valuesdict(), core_hole, resolution)) / sigma
 
@@ -275,6 +276,8 @@ def _nearest_bound(name: str, parameters: Any) -> float | None:
 
 
 def _parameters(names: tuple[str, ...], start: Mapping[str, float], steepest: float) -> Any:
+    import lmfit
+
     parameters = lmfit.Parameters()
     for name in names:
         positive = name == "jump" or name.endswith(("width", "height"))

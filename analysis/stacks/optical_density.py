@@ -31,7 +31,8 @@ COUNTED = Counting()
 """One count a photon, no read noise, single frames, no saturation."""
 
 f32, i32 = np.float32, np.int32
-ZERO, HALF, ONE, NAN = f32(0), f32(0.5), f32(1), f32(np.nan)
+HALF, ONE, NAN = f32(0.5), f32(1), f32(np.nan)
+LEAST = f32(1e-15)  # what is less is no light, and one over its square no float32
 BITS_OF_ROOT_HALF, BITS_OF_MANTISSA = i32(0x3F3504F3), i32(23)
 # ln 2 in two parts, the first exact in few bits.
 LN2_LARGE, LN2_SMALL = f32(0.693359375), f32(-2.12194440e-4)
@@ -326,7 +327,7 @@ def _density(raw, flat, dark, full, density, valid):  # type: ignore[no-untyped-
     for p in range(raw.size):
         counts, beam = f32(raw[p]), flat[p]
         n, n0 = counts - dark[p], beam - dark[p]
-        good = (n > ZERO) & (n0 > ZERO) & (counts < full) & (beam < full)
+        good = (n > LEAST) & (n0 > LEAST) & (counts < full) & (beam < full)
         density[p] = _log(n0 / n) if good else NAN
         valid[p] &= good
 
@@ -339,7 +340,7 @@ def density_and_variance(  # type: ignore[no-untyped-def]
     for p in range(raw.size):
         counts, beam = f32(raw[p]), flat[p]
         n, n0 = counts - dark[p], beam - dark[p]
-        good = (n > ZERO) & (n0 > ZERO) & (counts < full) & (beam < full)
+        good = (n > LEAST) & (n0 > LEAST) & (counts < full) & (beam < full)
         i, i0 = ONE / n, ONE / n0
         common = i - i0
         density[p] = _log(n0 * i) if good else NAN

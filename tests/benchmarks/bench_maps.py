@@ -5,10 +5,10 @@ which starts from the raw uint16 frames and flats in HDF5 as the operating syste
 what a user calls. Where the key has errors, finding the weights of the energies is included; else they are given.
 
 References: `memory_limit_mspectra_per_s` is a compiled sum over a float32 array of four times the last cache, by all
-cores, in spectra of as many energies. `lcf_sgemm_mspectra_per_s` is one float32 product by BLAS, with all its threads
-and its result allocated before, of the rows of the two references with the stack: what fractions need, as the rows of
-the background are none of their business. With all four rows it would be slower, and the ratio kinder. Product and map
-take turns.
+cores, in spectra of as many energies. `lcf_sgemm_mspectra_per_s` is one float32 product by BLAS, with all its threads,
+of the rows of the two references with the stack: what fractions need, as the rows of the background are none of their
+business. With all four rows it would be slower, and the ratio kinder. Both return arrays of their own; how a product
+does that finds its result allocated is `lcf_sgemm_mspectra_per_s_preallocated`. Product and map take turns.
 
 What moves the figures: a stack with energy last, so that the pixels of a block do not lie side by side
 (`lcf_mspectra_per_s_energy_last`); one thread (`…_one_thread`); the variance from counts, an exponential for each
@@ -124,11 +124,17 @@ def median_s(once: Callable[[], object], rounds: int = ROUNDS) -> float:
     return float(np.median(times[1:]))
 
 
+BLAS_SPINS_S = 0.1
+"""The threads of OpenBLAS keep the cores busy for so long after a product, waiting for the next: no call is to pay
+for the one before it [s]."""
+
+
 def in_turns(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
     """Median times of two calls that take turns [s], so that what else the machine does meets both."""
     times: list[list[float]] = [[], []]
     for _ in range(TURNS + 1):
         for once, into in zip((first, second), times, strict=True):
+            time.sleep(BLAS_SPINS_S)
             start = time.perf_counter()
             once()
             into.append(time.perf_counter() - start)
@@ -230,10 +236,10 @@ def _measure(folder: Path) -> dict[str, float | str]:
 
     rows = np.ascontiguousarray(LinearFit(basis, weights).rows, np.float32)
     flat, product = density.reshape(energy.size, -1), np.empty((2, pixels), np.float32)
-    sgemm_s, lcf_s = in_turns(
-        lambda: np.matmul(rows, flat, out=product), lambda: fractions(basis, density, weights=weights)
-    )
+    sgemm_s, lcf_s = in_turns(lambda: rows @ flat, lambda: fractions(basis, density, weights=weights))
+    preallocated_s, _ = in_turns(lambda: np.matmul(rows, flat, out=product), lambda: None)
     values["lcf_sgemm_mspectra_per_s"] = pixels / sgemm_s / 1e6
+    values["lcf_sgemm_mspectra_per_s_preallocated"] = pixels / preallocated_s / 1e6
     values["lcf_mspectra_per_s"] = pixels / lcf_s / 1e6
     values["lcf_over_sgemm"] = sgemm_s / lcf_s
     values["lcf_over_memory_limit"] = float(values["lcf_mspectra_per_s"]) / float(values["memory_limit_mspectra_per_s"])

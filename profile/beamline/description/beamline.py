@@ -20,6 +20,7 @@ from whiteline.beamline.description.reach import check_reach
 from whiteline.beamline.description.simulation import Simulation
 from whiteline.beamline.description.source import Ring, Shutters, Undulator
 from whiteline.beamline.description.stages import DetectorStage, SampleStages
+from whiteline.beamline.description.store import Store
 
 
 class EnergyAxis(Table):
@@ -74,6 +75,7 @@ class Beamline(Table):
     counters: Counters
     spectrometer: Spectrometer | None = None
     bias: Bias | None = None
+    store: Store = Field(default_factory=Store)
     roles: dict[str, str] = Field(default_factory=dict)
     dose_budgets_Gy: dict[Formula, Positive] = Field(default_factory=dict)
     simulation: Simulation | None = None

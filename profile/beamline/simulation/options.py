@@ -92,13 +92,16 @@ class Options:
         return beamline.model_copy(update={"simulation": simulation} | self._detectors(beamline))
 
     def _detectors(self, beamline: Beamline) -> dict[str, object]:
-        """Return the detectors that write files, with the folder of these options."""
+        """Return the detectors that write files, and the store, with the folder of these options."""
         if self.data is None:
             return {}
         folder = self.data.resolve()
         files = Files(write=folder, read=folder)
         detectors = {"camera": beamline.camera, "fluorescence": beamline.fluorescence}
-        return {name: one.model_copy(update={"files": files}) for name, one in detectors.items() if one is not None}
+        return {
+            "store": beamline.store.model_copy(update={"folder": folder / "catalog"}),
+            **{name: one.model_copy(update={"files": files}) for name, one in detectors.items() if one is not None},
+        }
 
     def folder(self, beamline: Beamline) -> Path:
         """Return the folder for files, made if need be, so that a group can write into it.

@@ -317,3 +317,44 @@ def test_the_nanoprobe_of_the_hardware_sheet() -> None:
     assert len(beamline.sample.interferometer.channels) == 3
     assert beamline.bias is not None
     assert beamline.spectrometer is not None
+
+
+def test_the_store_is_a_folder_if_nothing_else_is_said() -> None:
+    store = load("txm").store
+    assert store.folder == Path.home() / "whiteline-data" / "txm-catalog"
+    assert store.catalog_uri == f"sqlite:///{store.folder}/catalog.db"
+    assert store.tables_uri == f"sqlite:///{store.folder}/tables.db"
+    without = parse(re.sub(r"\[store\][^\[]*", "", TXM), "site.toml").store
+    assert without.folder == Path.home() / "whiteline-data" / "catalog"
+
+
+@pytest.mark.parametrize(
+    ("line", "catalog", "tables", "served"),
+    [
+        ('catalog = "postgresql://me@host/runs"', "postgresql://me@host/runs", "postgresql://me@host/runs", False),
+        ('catalog = "postgresql://me@host/a"\ntables = "postgresql://me@host/b"', "postgresql://me@host/a",
+         "postgresql://me@host/b", False),
+        ('catalog = "http://127.0.0.1:8000"', "http://127.0.0.1:8000", None, True),
+    ],
+)  # fmt: skip
+def test_the_catalog_of_a_store_moves_by_its_address(line: str, catalog: str, tables: str | None, served: bool) -> None:
+    store = parse(changed(TXM, 'folder = "~/whiteline-data/txm-catalog"', f'folder = "/data"\n{line}'), "x").store
+    assert (store.catalog_uri, store.served) == (catalog, served)
+    assert tables is None or store.tables_uri == tables
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('catalog = "mongodb://host"', "catalog = 'mongodb://host' is no address of a catalog: it must begin with one "
+         "of sqlite://, postgresql://, http://, https://"),
+        ('catalog = "http://h"\ntables = "sqlite:///x"',
+         "tables belong to the server of the catalog; leave tables out where catalog is http://"),
+        ("events_per_write = 0", "events_per_write = 0: must be greater than 0"),
+        ("keep_journal_days = 3", "unknown key 'keep_journal_days'; did you mean 'keep_journals_days'?"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_store_are_told(line: str, sentence: str) -> None:
+    told = refusal(changed(TXM, 'folder = "~/whiteline-data/txm-catalog"', line))
+    assert told.startswith("site.toml: [store] ")
+    assert sentence in told

@@ -12,6 +12,7 @@ ZONE_PLATE = ZonePlate(244.0, 30.0)
 WRITTEN = {"date": "2026-03-01T09:30:00", "source": "a run"}
 
 
+@pytest.mark.filterwarnings("ignore:A1 = ")
 @pytest.mark.parametrize("full_field", [False, True])
 @pytest.mark.parametrize("design_error", [0.003, None])
 def test_pulls_of_a0_a1_and_both_together_are_one(seed: int, full_field: bool, design_error: float | None) -> None:
@@ -53,6 +54,19 @@ def test_one_energy_gives_a0_by_the_design() -> None:
     # A0 is as uncertain as the focal length that the design gives; the reading at that energy is not.
     assert np.sqrt(found.covariance[0][0]) == pytest.approx(np.hypot(0.001, 1e-4 * design * energy), rel=1e-6)
     assert found.scanning_error(energy) == pytest.approx(0.001, rel=1e-4)
+
+
+@pytest.mark.parametrize("full_field", [False, True])
+def test_two_energies_are_known_as_well_as_they_were_measured(full_field: bool) -> None:
+    energies, errors = np.array([7500.0, 9000.0]), np.array([0.002, 0.005])
+    focal = ZONE_PLATE.focal_length(energies)
+    detector = 6 * focal if full_field else None
+    readings = 1.0 - focal if detector is None else 1.0 + zone_plate_distance(focal, detector)
+    fit = fit_focus(energies, readings, errors, ZONE_PLATE, detector=detector, design_error=None, **WRITTEN)
+    found = fit.calibration
+    predicted = found.scanning_error(energies) if detector is None else found.full_field_error(energies, detector)
+    assert predicted == pytest.approx(errors, rel=1e-6)
+    assert np.isnan(fit.reduced_chi_square)
 
 
 def test_the_golden_focal_length_is_recovered() -> None:

@@ -170,6 +170,13 @@ def test_variance_is_carried_through(seed: int) -> None:
     assert ratio.mean() == pytest.approx(1, abs=0.03)
 
 
+def test_a_step_of_the_variance_never_makes_a_negative_one() -> None:
+    variance = np.where(np.arange(32) < 16, 1.0, 100.0) * np.ones((32, 32))
+    carried, valid = resample_variance(variance, shift=(0.0, 0.5))
+    assert (carried[valid] > 0.7).all()
+    assert (carried[valid] < 100.0).all()
+
+
 @given(
     shifts=st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6)), min_size=1, max_size=5),
     scale=st.floats(0.97, 1.03),

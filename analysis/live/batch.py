@@ -1,0 +1,163 @@
+"""A finished run, or what there is of one, analysed at once: what the live analysis comes to when the run has ended.
+
+Each frame goes through the same step as live. Then the fractions are the product of one matrix with bands of rows, not
+sums that grew, so that either checks the other.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from whiteline.analysis.live.alignment import Aligner, Place
+from whiteline.analysis.live.density import Developer
+from whiteline.analysis.live.edge_maps import PreparedRows, edge_maps
+from whiteline.analysis.live.fraction_fit import Misfit, covered, error_found, misfit_of_sample
+from whiteline.analysis.live.frame_work import Followed, FrameWork
+from whiteline.analysis.live.kinds import kind_of
+from whiteline.analysis.live.mean_spectrum import mean_spectrum
+from whiteline.analysis.live.points import points_of
+from whiteline.analysis.live.raster import raster_of
+from whiteline.analysis.live.recipes import cookbook_of, pixel_um
+from whiteline.analysis.live.results import ErrorFound, Results, provenance_of
+from whiteline.analysis.live.sample import Sample
+from whiteline.analysis.live.settings import Settings
+from whiteline.analysis.maps.basis import Basis
+from whiteline.analysis.maps.linear import linear_combination
+from whiteline.analysis.maps.map import Map
+from whiteline.analysis.runs.opening import open_run
+from whiteline.analysis.runs.path_map import PathMap, PathMapLike
+from whiteline.analysis.runs.run import Run
+from whiteline.analysis.runs.unreadable import UnreadableRun
+
+
+def analyse(
+    run: Any,
+    *,
+    path_map: PathMapLike = None,
+    maps: bool = True,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    **options: Any,
+) -> Results:
+    """Analyse a run as far as it goes.
+
+    Parameters
+    ----------
+    run : object
+        What `open_run` takes: what a catalog gives, documents, a Run.
+    path_map : mapping, optional
+        From folders as documents name them to folders of this client.
+    maps : bool
+        Whether edge energy and white line are mapped too.
+    progress : callable
+        Called with the number of frames that are done, and of all.
+    **options
+        References and all else of `Settings`.
+
+    Raises
+    ------
+    UnreadableRun
+        If it is no run that could be analysed: it records no energy, or has no flats.
+    ValueError
+        If a setting is not possible, or the references do not fit the energies.
+    """
+    settings = Settings(**options)
+    opened = open_run(run, path_map=path_map)
+    kind = kind_of(opened)
+    if kind == "points":
+        return points_of(opened, settings)
+    if kind == "raster":
+        return raster_of(opened, settings)
+    return stack_of(opened, settings, maps=maps, progress=progress)
+
+
+def stack_of(
+    run: Run, settings: Settings, *, maps: bool = True, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Results:
+    """Analyse a stack; see `analyse`."""
+    cookbook = cookbook_of(run, settings)
+    label = f"frames of {run.name}"
+
+    def developer() -> Developer:
+        return Developer(settings, PathMap.of(run.path_map), cookbook.frame_shape, cookbook.dtype, label)
+
+    work = FrameWork(developer(), Aligner(settings))
+    troubles, last, followed = list(cookbook.left_out), Place(), list[Followed]()
+    for number, recipe in enumerate(cookbook.recipes.values()):
+        progress(number, len(cookbook.recipes))
+        try:
+            prepared = work.prepare(recipe, last)
+            _ = prepared.sampled.weight
+        except (ValueError, OSError) as error:
+            troubles.append(str(error))
+            continue
+        last = prepared.place if prepared.drift.trusted else last
+        followed.append(work.followed(prepared, fitted=covered(settings, recipe.energy)))
+    if not followed:
+        raise UnreadableRun(troubles[0] if troubles else f"{run.name} has no frame that could be analysed")
+    rows = PreparedRows(developer(), [(one.recipe, one.place) for one in followed])
+    sample = Sample.of([one.sampled for one in followed])
+    found, known = fraction_maps(rows, followed, sample, settings)
+    if maps:
+        try:
+            found |= edge_maps(rows, sample, settings)
+        except ValueError as trouble:
+            troubles.append(f"edge energy and white line are not mapped: {trouble}")
+    progress(len(cookbook.recipes), len(cookbook.recipes))
+    planned = run.planned_energies
+    return Results(
+        kind="stack",
+        uid=run.uid,
+        run=run.name,
+        energies=np.array([one.recipe.energy for one in followed]),
+        planned=None if planned is None else int(planned.size),
+        maps=found,
+        frames=tuple(one.found for one in followed),
+        error=known,
+        spectrum=mean_spectrum(sample, settings),
+        pixel_um=pixel_um(run, run.points),
+        over=not run.going,
+        exit_status=run.exit_status,
+        troubles=tuple(troubles),
+        provenance=provenance_of(settings, run.uid),
+    )
+
+
+def fraction_maps(
+    rows: PreparedRows, followed: list[Followed], sample: Sample, settings: Settings
+) -> tuple[dict[str, Map], ErrorFound]:
+    """Return fractions and edge jump of a stack, by bands of rows.
+
+    Raises
+    ------
+    ValueError
+        If the references cannot be told apart at the energies, or do not cover them.
+    """
+    chosen = [index for index, one in enumerate(followed) if one.fitted]
+    if not settings.references:
+        return {}, ErrorFound()
+    energies = np.array([followed[index].recipe.energy for index in chosen])
+    if not chosen:
+        low, high = settings.covered
+        raise ValueError(
+            f"the references cover {low:.10g} to {high:.10g} eV, and none of the {len(followed)} energies lies there; "
+            "take references of this edge"
+        )
+    basis = Basis.from_spectra(settings.references, energies, background=settings.background)
+    weights = np.array([followed[index].sampled.weight for index in chosen])
+    bands = [
+        linear_combination(
+            basis, *rows.band(band, chosen), weights=weights, least_jump_over_noise=settings.least_jump_over_noise
+        )
+        for band in rows.bands
+    ]
+    names = [*basis.references, "jump"]
+    parts = [[*band.fractions, band.jump] for band in bands]
+    found: dict[str, Map] = {}
+    for at, _ in enumerate(names):
+        first = parts[0][at]
+        joined = (np.concatenate([getattr(part[at], what) for part in parts]) for what in ("value", "error", "valid"))
+        found[first.name] = Map(first.name, first.unit, *joined)
+    fractions = tuple(found[f"fraction of {name}"] for name in basis.references)
+    misfit: Misfit = misfit_of_sample(sample, settings)
+    return found, error_found(fractions, misfit, len(chosen))

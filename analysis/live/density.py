@@ -1,0 +1,134 @@
+"""From the files of a point to its optical density and variance: whole, or some of its rows."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whiteline.analysis.live.recipes import Places, Recipe
+from whiteline.analysis.live.settings import Settings
+from whiteline.analysis.runs.frames import FrameStack
+from whiteline.analysis.runs.path_map import PathMap
+from whiteline.analysis.runs.unreadable import UnreadableRun
+from whiteline.analysis.stacks import Counting, density_of_block, good_pixels, require_light
+
+Image = NDArray[np.float32]
+Result = TypeVar("Result")
+
+POLL_S = 0.02
+"""How often is looked whether a frame has arrived in its file [s]."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Dark:
+    places: Places
+    image: Image
+    number: int | None
+
+
+class Developer:
+    """Turns the frames of recipes into optical densities; keeps the dark, and nothing else.
+
+    Parameters
+    ----------
+    settings : Settings
+        Gain, read noise, saturation, level without light.
+    path_map : PathMap
+        Where the files are.
+    frame_shape : tuple of int
+        Rows and columns.
+    dtype : dtype
+        Of raw frames.
+    label : str
+        What is read, for errors.
+    """
+
+    def __init__(
+        self, settings: Settings, path_map: PathMap, frame_shape: tuple[int, int], dtype: np.dtype[Any], label: str
+    ) -> None:
+        self.settings, self.frame_shape = settings, frame_shape
+        self._path_map, self._dtype, self._label = path_map, dtype, label
+        self._dark: _Dark | None = None
+
+    def whole(self, recipe: Recipe, wait_s: float = 0.0) -> tuple[Image, Image]:
+        """Return density and variance of a point, shape (Y, X) each; NaN where they are not determined.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            Of the point.
+        wait_s : float
+            How long its frames may take to appear in their files [s].
+
+        Raises
+        ------
+        UnreadableRun
+            If they are not there.
+        ValueError
+            If its flat is nowhere above the dark; it names the energy.
+        """
+        raw, flat, dark = patiently(
+            lambda: (self._mean(recipe.frames), self._mean(recipe.flats), self._floor(recipe.darks)), wait_s
+        )
+        require_light(flat[None], dark.image, [recipe.energy])
+        return self._density(recipe, raw, flat, dark, dark.image)
+
+    def rows(self, recipe: Recipe, rows: slice) -> tuple[Image, Image]:
+        """Return density and variance of some rows of a point, as `whole`, without reading more than these."""
+        dark = self._floor(recipe.darks)
+        raw, flat = self._mean(recipe.frames, rows), self._mean(recipe.flats, rows)
+        return self._density(recipe, raw, flat, dark, dark.image[rows])
+
+    def _density(self, recipe: Recipe, raw: Any, flat: Any, dark: _Dark, floor: Image) -> tuple[Image, Image]:
+        settings = self.settings
+        counting = Counting(
+            gain=settings.gain,
+            read_noise=settings.read_noise,
+            frames=sum(place.count for place in recipe.frames),
+            flats=float(sum(place.count for place in recipe.flats)),
+            darks=dark.number,
+            saturation=settings.saturation,
+        )
+        shape = raw.shape
+        density, variance, _ = density_of_block(
+            raw.reshape(1, -1), np.asarray(flat, np.float32).reshape(1, -1), floor.reshape(1, -1), counting
+        )
+        if variance is None:
+            raise ValueError("the variance is missing")
+        return density.reshape(shape), variance.reshape(shape)
+
+    def _floor(self, places: Places) -> _Dark:
+        """Return the dark, NaN at pixels that are hot or dead; it is kept."""
+        if self._dark is None or self._dark.places != places:
+            if places:
+                image = np.asarray(self._mean(places), np.float32).copy()
+                image[~good_pixels(image)] = np.nan
+                self._dark = _Dark(places, image, sum(place.count for place in places))
+            else:
+                self._dark = _Dark(places, np.full(self.frame_shape, self.settings.dark_level, np.float32), None)
+        return self._dark
+
+    def _mean(self, places: Places, rows: slice = slice(None)) -> NDArray[Any]:
+        stack = FrameStack((places,), self.frame_shape, self._dtype, self._path_map, self._label)
+        return np.asarray(stack[0, rows])
+
+
+def patiently(read: Callable[[], Result], wait_s: float) -> Result:
+    """Read something of a file that may still be on its way to the disk.
+
+    Raises
+    ------
+    UnreadableRun
+        If it is not there after so long.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return read()
+        except UnreadableRun:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(POLL_S)

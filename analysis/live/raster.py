@@ -1,0 +1,178 @@
+"""A raster: maps of the elements per incident beam, and with several energies the fractions and the mean spectrum.
+
+The counts of a line come with the events, corrected for dead time. Their error is that of the counts themselves; the
+beam before the sample is counted so much better that its own is left out.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whiteline.analysis.live.fraction_fit import Misfit, error_found, misfit_of_sample
+from whiteline.analysis.live.mean_spectrum import mean_spectrum
+from whiteline.analysis.live.results import ErrorFound, Results, provenance_of
+from whiteline.analysis.live.sample import Sample
+from whiteline.analysis.live.settings import Settings
+from whiteline.analysis.maps.basis import Basis
+from whiteline.analysis.maps.linear import linear_combination
+from whiteline.analysis.maps.map import Map
+from whiteline.analysis.runs.rasters import on_map, pixels_of
+from whiteline.analysis.runs.run import Run
+from whiteline.analysis.runs.spectra import INCIDENT, chambers
+from whiteline.analysis.runs.unreadable import UnreadableRun
+
+Numbers = NDArray[np.float64]
+
+CHUNK_POINTS = 256
+"""Spectra that are read at a time."""
+
+
+def raster_of(run: Run, settings: Settings, *, spectra: bool = True) -> Results:
+    """Analyse a raster as far as it goes; a pixel that is missing is missing in every map.
+
+    Parameters
+    ----------
+    run : Run
+        With a shape of two axes, or three: energy, slow, fast.
+    settings : Settings
+        References; `signal` is the data key of the line whose absorption is fitted, the first one if it is not given.
+    spectra : bool
+        Whether the fluorescence spectra are summed from their files.
+
+    Raises
+    ------
+    UnreadableRun
+        If it is no raster.
+    """
+    shape = run.raster_shape
+    if shape is None or len(shape) > 3:
+        raise UnreadableRun(f"{run.name} is no raster of two axes, nor one at several energies; its shape is {shape}")
+    lines = {key: _line(run, key, shape, settings) for key in run.lines}
+    troubles: list[str] = [] if lines else [f"{run.name} counts no fluorescence line with its points"]
+    energies = _energies(run, shape)
+    maps, error, fitted = {}, ErrorFound(), None
+    if len(shape) == 2:
+        maps = {key: _named(key, *pair) for key, pair in lines.items()}
+    elif lines and energies is not None:
+        begun = _begun(run, shape)
+        newest = int(np.flatnonzero(begun)[-1])
+        maps = {key: _named(key, value[newest], noise[newest]) for key, (value, noise) in lines.items()}
+        chosen = settings.signal or next(iter(lines))
+        complete = begun if not run.going else begun & (np.arange(begun.size) < newest + _whole(run, shape, newest))
+        if complete.any():
+            value, noise = (part[complete].astype(np.float32) for part in lines[chosen])
+            energies = energies[complete]
+            pixels = (value.reshape(len(value), -1), noise.reshape(len(value), -1))
+            sample = Sample(energies, *pixels, np.ones(energies.size))
+            fitted = mean_spectrum(sample, settings)
+            try:
+                found = _fractions(energies, value, noise, settings)
+                maps |= found
+                fractions = tuple(one for name, one in found.items() if name.startswith("fraction"))
+                misfit = misfit_of_sample(sample, settings) if fractions else Misfit(np.nan, "unknown")
+                error = error_found(fractions, misfit, int(energies.size))
+            except ValueError as trouble:
+                troubles.append(f"no fractions are fitted: {trouble}")
+    planned = run.planned_energies
+    return Results(
+        kind="raster",
+        uid=run.uid,
+        run=run.name,
+        energies=np.empty(0) if energies is None else energies,
+        planned=None if planned is None else int(np.unique(planned).size),
+        maps=maps,
+        error=error,
+        spectrum=fitted,
+        channels=_channels(run, troubles) if spectra else None,
+        pixel_um=_step(run),
+        over=not run.going,
+        exit_status=run.exit_status,
+        troubles=tuple(troubles),
+        provenance=provenance_of(settings, run.uid),
+    )
+
+
+def _line(run: Run, key: str, shape: tuple[int, ...], settings: Settings) -> tuple[Numbers, Numbers]:
+    """Return counts of a line per incident beam as a map, and their variance; NaN at missing pixels."""
+    counts, raw = run.map_of(key), run.map_of(f"{key}_counts")
+    incident = settings.incident or chambers(run.points).get(INCIDENT)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = counts**2 / np.maximum(raw, 1)
+        variance[raw < 1] = 1.0
+        if incident is not None:
+            beam = run.map_of(incident)
+            beam = np.where(beam > 0, beam / np.nanmedian(beam), np.nan) if np.isfinite(beam).any() else beam
+            counts, variance = counts / beam, variance / beam**2
+    variance[~np.isfinite(counts)] = np.nan
+    return counts.reshape(shape), variance.reshape(shape)
+
+
+def _named(key: str, value: Numbers, variance: Numbers) -> Map:
+    return Map.masked(key, "counts", value, np.sqrt(variance), np.isfinite(value))
+
+
+def _energies(run: Run, shape: tuple[int, ...]) -> Numbers | None:
+    """Return the energy of each map [eV]; NaN for those that have not begun."""
+    read = run.energies_of("primary")
+    if read is None:
+        return None
+    pixels = pixels_of(run.start, run.points.seq_nums, shape)
+    with np.errstate(invalid="ignore"):
+        planes = on_map(read, pixels, shape).reshape(shape[0] if len(shape) == 3 else 1, -1)
+        known = np.isfinite(planes)
+        sums = np.where(known, planes, 0).sum(axis=1)
+    return np.asarray(sums / np.where(known.any(axis=1), known.sum(axis=1), np.nan))
+
+
+def _begun(run: Run, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    pixels = pixels_of(run.start, run.points.seq_nums, shape)
+    begun = np.zeros(shape[0], bool)
+    begun[np.unique(pixels[pixels >= 0] // int(np.prod(shape[1:])))] = True
+    return begun
+
+
+def _whole(run: Run, shape: tuple[int, ...], plane: int) -> bool:
+    size = int(np.prod(shape[1:]))
+    pixels = pixels_of(run.start, run.points.seq_nums, shape)
+    return int(np.count_nonzero(pixels // size == plane)) == size
+
+
+def _fractions(
+    energies: Numbers, value: NDArray[np.float32], noise: NDArray[np.float32], settings: Settings
+) -> dict[str, Map]:
+    if not settings.references:
+        return {}
+    low, high = settings.covered
+    inside = (energies >= low) & (energies <= high)
+    basis = Basis.from_spectra(settings.references, energies[inside], background=settings.background)
+    found = linear_combination(
+        basis, value[inside], noise[inside], least_jump_over_noise=settings.least_jump_over_noise
+    )
+    jump = Map("edge jump", "counts", found.jump.value, found.jump.error, found.jump.valid)
+    return {one.name: one for one in (*found.fractions, jump)}
+
+
+def _channels(run: Run, troubles: list[str]) -> Numbers | None:
+    """Return the fluorescence spectrum of the whole raster, as far as it lies in the file."""
+    try:
+        stack = run.fluorescence
+    except UnreadableRun:
+        return None
+    total = np.zeros(stack.shape[-1])
+    try:
+        for start in range(0, len(stack), CHUNK_POINTS):
+            part = np.asarray(stack[start : start + CHUNK_POINTS], float)
+            total += part.reshape(-1, part.shape[-1]).sum(axis=0)
+    except UnreadableRun as error:
+        troubles.append(str(error))
+        return None
+    return total
+
+
+def _step(run: Run) -> float | None:
+    """Return the step of the fast axis [µm], if it is known and in µm."""
+    motors = [str(one) for one in run.start.get("motors", ())]
+    if not motors or motors[-1] not in run.points or run.points.unit(motors[-1]) not in ("um", "µm", "micron"):
+        return None
+    steps = np.abs(np.diff(run.positions(motors[-1]).read))
+    steps = steps[steps > 0]
+    return float(np.median(steps)) if steps.size else None

@@ -1,0 +1,219 @@
+"""Which frames make the optical density of a point: its own, its flats, the darks, and at which magnification.
+
+A recipe says it completely, and is compared with the one that was last followed: a point that is measured anew, a flat
+that fits better, or a dark that comes late gives another recipe, and the point is worked out again. Live and offline
+follow the same recipes, so at the end of a run they come to the same result.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whiteline.analysis.energies import SAME_ENERGY_EV
+from whiteline.analysis.live.settings import Settings
+from whiteline.analysis.runs.flats import SAME_EV, groups_of_flats
+from whiteline.analysis.runs.places import Place
+from whiteline.analysis.runs.roles import energy_key, frames_key
+from whiteline.analysis.runs.run import DARK, FLAT, PRIMARY, Run
+from whiteline.analysis.runs.streams import Stream
+from whiteline.analysis.runs.unreadable import UnreadableRun
+
+Places = tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the optical density of one point is made of.
+
+    Parameters
+    ----------
+    number : int
+        The point's `seq_num`.
+    energy : float
+        Energy that was reached [eV]; a point that repeats an energy is told apart from the others by 2 meV.
+    time : float
+        When it was recorded [s since 1970].
+    frames, flats, darks : tuple of Place
+        Where they lie; the mean of each is taken.
+    magnification : float or None
+        As recorded.
+    stage : tuple of float or None
+        Position of the sample (vertical, horizontal) [µm].
+    own_flat : bool
+        Whether its flats were taken at its energy.
+    flat_after : bool
+        Whether its newest flat was taken after it.
+    """
+
+    number: int
+    energy: float
+    time: float
+    frames: Places
+    flats: Places
+    darks: Places
+    magnification: float | None
+    stage: tuple[float, float] | None
+    own_flat: bool
+    flat_after: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Cookbook:
+    """The recipes of all points that can be worked out, and what they have in common.
+
+    Parameters
+    ----------
+    recipes : dict of int to Recipe
+        By `seq_num`, ascending.
+    frame_shape : tuple of int
+        Rows and columns.
+    dtype : dtype
+        Of the raw frames.
+    left_out : tuple of str
+        A sentence for each point that has none.
+    """
+
+    recipes: dict[int, Recipe]
+    frame_shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    left_out: tuple[str, ...]
+
+
+def cookbook_of(run: Run, settings: Settings) -> Cookbook:
+    """Return the recipes of a run as it is now.
+
+    Parameters
+    ----------
+    run : Run
+        Finished or still going.
+    settings : Settings
+        Which flats belong to a frame, which camera.
+
+    Raises
+    ------
+    UnreadableRun
+        If it records no energies or no frames, or has not yet a flat.
+    """
+    stream = run.stream(PRIMARY)
+    axis = energy_key(run.start, stream)
+    if axis is None:
+        raise UnreadableRun(
+            f"stream {PRIMARY!r} of {run.name} records no energy; read the energy with each point, or name it as "
+            "roles.energy in the start document"
+        )
+    camera = frames_key(run.start, stream, settings.camera)
+    shape = stream.external[camera][-2:]
+    whole = [point for point in stream.points if camera in point.places and _number(point.data.get(axis)) is not None]
+    left_out = tuple(
+        f"point {point.seq_num} of {run.name} is left out: its energy or the place of its frames is missing"
+        for point in stream.points
+        if point not in whole
+    )
+    flats = _places(run, FLAT, camera)
+    if not flats.places:
+        raise UnreadableRun(f"{run.name} has no flats in a stream 'flat' yet: an optical density needs one")
+    energies = np.array([float(point.data[axis]) for point in whole])
+    times = np.array([point.time for point in whole])
+    groups = groups_of_flats(settings.flats, energies, times, flats.energies, flats.times, run.name)
+    darks = _darks(run, camera, float(times.min()) if times.size else np.inf)
+    recipes: dict[int, Recipe] = {}
+    for point, energy, apart, group in zip(whole, energies, told_apart(energies), groups, strict=True):
+        taken = [float(flats.energies[one]) for one in group] if flats.energies is not None else []
+        recipes[point.seq_num] = Recipe(
+            number=point.seq_num,
+            energy=apart,
+            time=point.time,
+            frames=(point.places[camera],),
+            flats=tuple(flats.places[one] for one in group),
+            darks=darks,
+            magnification=_number(point.data.get(f"{axis}_magnification")),
+            stage=_stage(point.data, settings.stage),
+            own_flat=bool(taken) and all(abs(one - energy) <= SAME_EV for one in taken),
+            flat_after=max(float(flats.times[one]) for one in group) > point.time,
+        )
+    dtype = np.dtype(stream.data_keys[camera].get("dtype_numpy") or "<u2")
+    return Cookbook(recipes, (int(shape[0]), int(shape[1])), dtype, left_out)
+
+
+def told_apart(energies: NDArray[np.float64]) -> list[float]:
+    """Return energies of which no two are the same: one that repeats another reads 2 meV more.
+
+    A second pass over a list comes back to the same angles. No reference differs over 2 meV, but a fit that is fed by
+    energy has to know the two frames apart.
+    """
+    found: list[float] = []
+    for energy in energies:
+        apart = float(energy)
+        while any(abs(apart - one) < 1.5 * SAME_ENERGY_EV for one in found):
+            apart += 2 * SAME_ENERGY_EV
+        found.append(apart)
+    return found
+
+
+def grouped(energies: Sequence[float], same_eV: float = 0.05) -> list[list[int]]:
+    """Return the indices of energies that are one but for the noise of their readback, by ascending energy.
+
+    Splines through a spectrum, which the maps of edge and white line take, do not bear two points at one energy.
+    """
+    order = [int(one) for one in np.argsort(energies, kind="stable")]
+    groups: list[list[int]] = []
+    for index in order:
+        if groups and energies[index] - energies[groups[-1][0]] <= same_eV:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    places: tuple[Place, ...]
+    times: NDArray[np.float64]
+    energies: NDArray[np.float64] | None
+
+
+def _places(run: Run, name: str, camera: str) -> _Taken:
+    stream = run.streams.get(name)
+    points = [point for point in stream.points if camera in point.places] if stream is not None else []
+    energies = None
+    if stream is not None and points:
+        axis = energy_key(run.start, stream)
+        if axis is not None:
+            read = [_number(point.data.get(axis)) for point in points]
+            energies = np.array([np.nan if one is None else one for one in read])
+    return _Taken(tuple(one.places[camera] for one in points), np.array([one.time for one in points]), energies)
+
+
+def _darks(run: Run, camera: str, first: float) -> Places:
+    """Return the darks that were taken before the first frame; all there are, if none was.
+
+    So a dark at the end of a run does not change what has been found with those at its begin.
+    """
+    taken = _places(run, DARK, camera)
+    before = tuple(place for place, at in zip(taken.places, taken.times, strict=True) if at <= first)
+    return before or taken.places
+
+
+def _stage(data: Mapping[str, Any], keys: tuple[str, str] | None) -> tuple[float, float] | None:
+    read = [_number(data.get(key)) for key in keys] if keys is not None else [None]
+    return None if any(one is None for one in read) else (float(read[0] or 0), float(read[1] or 0))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float | np.number) and np.isfinite(value) else None
+
+
+def pixel_um(run: Run, stream: Stream) -> float | None:
+    """Return the size of a pixel of the frames at the sample [µm], binning included; None if it was not recorded."""
+    axis = energy_key(run.start, stream) or "energy"
+    key = f"{axis}_pixel"
+    if key not in stream or not len(stream):
+        return None
+    value = next((one for one in (_number(p.data.get(key)) for p in stream.points) if one is not None), None)
+    if value is None or value <= 0:
+        return None
+    binning = next((v for k, v in stream.configuration.items() if k.endswith("_binning")), 1)
+    return value * float(_number(binning) or 1) / 1000

@@ -1,0 +1,214 @@
+"""What an analysis has found so far: maps with their errors, drift and sharpness frame by frame, the mean spectrum.
+
+The live analysis replaces its result after every frame; a result itself never changes. Offline analysis returns the
+same kind.
+"""
+
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whiteline.analysis.live.settings import Settings
+
+if TYPE_CHECKING:
+    from whiteline.analysis.live.spectrum import FittedSpectrum
+    from whiteline.analysis.maps.map import Map
+
+Numbers = NDArray[np.float64]
+
+PACKAGES = ("whiteline", "numpy", "scipy", "numba", "lmfit", "h5py", "bluesky", "event-model")
+
+Fit = Literal["clean", "lacking", "unknown"]
+
+
+@dataclass(frozen=True)
+class FrameFound:
+    """What one frame has told.
+
+    Parameters
+    ----------
+    number : int
+        Its point's `seq_num`.
+    energy : float
+        [eV]
+    shift_y, shift_x, shift_error_y, shift_error_x : float
+        Where its content has moved to since the first frame [px].
+    confidence : float
+        Of the shift, between 0 and 1.
+    trusted : bool
+        Whether the shift is to be believed; if not, the frame went by the last one that was.
+    used_y, used_x : float
+        By what it was brought back [px].
+    scale : float
+        By how much it was enlarged against the first frame.
+    sharpness, sharpness_error : float
+        Of its transmission [1/px²]; NaN if it could not be found. It follows the contrast, which changes over an edge.
+    detail, detail_error : float
+        Share of fine detail in its optical density, which follows the focus and not the contrast; NaN if not found.
+    stage_y, stage_x : float
+        Where the sample stood, less where it stood at the first frame [µm]; NaN if not recorded.
+    """
+
+    number: int
+    energy: float
+    shift_y: float
+    shift_x: float
+    shift_error_y: float
+    shift_error_x: float
+    confidence: float
+    trusted: bool
+    used_y: float
+    used_x: float
+    scale: float
+    sharpness: float
+    sharpness_error: float
+    detail: float
+    detail_error: float
+    stage_y: float = np.nan
+    stage_x: float = np.nan
+
+
+@dataclass(frozen=True)
+class ErrorFound:
+    """How well the map of fractions is known.
+
+    Parameters
+    ----------
+    median : float
+        Median standard error of the fraction over the valid pixels, that of the worst reference; NaN as long as there
+        is no map.
+    valid : float
+        Share of the pixels that are valid.
+    lacking : float
+        Share of the good pixels whose spectra the references do not explain; NaN if it is not known.
+    fit : {"clean", "lacking", "unknown"}
+        Whether that is more than chance.
+    energies : int
+        Frames in the fit.
+    """
+
+    median: float = np.nan
+    valid: float = 0.0
+    lacking: float = np.nan
+    fit: Fit = "unknown"
+    energies: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A result.
+
+    Parameters
+    ----------
+    kind : {"stack", "raster", "points"}
+        Of the run.
+    uid, run : str
+        Unique identifier of the run, and what it is called.
+    energies : ndarray of float64, shape (E,)
+        That were analysed [eV], in the order of their points.
+    planned : int or None
+        How many there should be.
+    maps : mapping of str to Map
+        By name, such as "fraction of LiNiO2", "edge energy", "white line", "optical density".
+    frames : tuple of FrameFound
+        Frame by frame; empty but for stacks.
+    error : ErrorFound
+        Of the fractions.
+    spectrum : FittedSpectrum or None
+        Mean spectrum of the map, or the spectrum of a point scan, with its fits.
+    channels : ndarray of float64 or None, shape (channels,)
+        Counts of a raster's fluorescence spectra, summed over all points and elements.
+    pixel_um : float or None
+        Size of a pixel [µm].
+    over : bool
+        Whether the run has ended, and this is all.
+    exit_status : str
+        Of the run.
+    troubles : tuple of str
+        What was left out and why, a sentence each.
+    provenance : mapping
+        Versions, parameters, references with their hash.
+    """
+
+    kind: Literal["stack", "raster", "points"]
+    uid: str
+    run: str
+    energies: Numbers
+    planned: int | None = None
+    maps: "Mapping[str, Map]" = field(default_factory=dict)
+    frames: tuple[FrameFound, ...] = ()
+    error: ErrorFound = field(default_factory=ErrorFound)
+    spectrum: "FittedSpectrum | None" = None
+    channels: Numbers | None = None
+    pixel_um: float | None = None
+    over: bool = False
+    exit_status: str = "running"
+    troubles: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def map(self, name: str) -> "Map":
+        """Return a map by its name.
+
+        Raises
+        ------
+        KeyError
+            If there is none yet, naming those that there are.
+        """
+        if name not in self.maps:
+            raise KeyError(f"there is no map {name!r} yet; there are {', '.join(self.maps) or 'none'}")
+        return self.maps[name]
+
+    @property
+    def line(self) -> str:
+        """Where the run is, in one line."""
+        planned = f" of {self.planned}" if self.planned else ""
+        parts = [f"{self.energies.size}{planned} {'points' if self.kind == 'points' else 'energies'}"]
+        if np.isfinite(self.error.median):
+            parts.append(f"median error {self.error.median:.3g} on {self.error.valid:.0%} of the pixels")
+            parts.append(f"fit {self.error.fit}")
+        if self.frames:
+            last = self.frames[-1]
+            unsure = "" if last.trusted else " (not to be believed)"
+            parts.append(f"shift ({last.shift_y:+.2f}, {last.shift_x:+.2f}) px{unsure}")
+            if np.isfinite(of_best := detail_of_best(self.frames)):
+                parts.append(f"fine detail {of_best:.0%} of the best")
+        if self.spectrum is not None and self.spectrum.e0 is not None:
+            value, error = self.spectrum.e0
+            parts.append(f"E0 {value:.2f} eV" + (f" ± {error:.2f}" if np.isfinite(error) else ""))
+        if self.troubles:
+            parts.append(f"{len(self.troubles)} left out or failed: {self.troubles[-1]}")
+        return " · ".join(parts)
+
+
+def detail_of_best(frames: tuple[FrameFound, ...]) -> float:
+    """Return the fine detail of the newest frame over that of the best one that is known to a fifth; NaN if none is."""
+    sure = [one.detail for one in frames if one.detail > 0 and one.detail_error < one.detail / 5]
+    return frames[-1].detail / max(sure) if sure else np.nan
+
+
+def provenance_of(settings: Settings, uid: str) -> dict[str, Any]:
+    """Return what is needed to find the same again: run, parameters, references with their hash, versions."""
+    return {
+        "run": uid,
+        "parameters": settings.parameters(),
+        "references": dict(settings.reference_hashes()),
+        "settings_sha256": settings.digest(),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "byteorder": sys.byteorder,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

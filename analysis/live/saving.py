@@ -1,0 +1,179 @@
+"""A result as one HDF5 file, laid out in the manner of NeXus: groups with a class, arrays with their unit.
+
+/entry                      NXentry: run, kind, exit status, energies
+/entry/maps/<name>          NXdata: value, error, valid
+/entry/frames               NXcollection: shift, confidence, sharpness … of each frame
+/entry/spectrum             NXdata: energy, absorption, error; normalised, fits and their parameters
+/entry/process              NXprocess: versions, parameters, references with their hash, as JSON
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import h5py
+import numpy as np
+
+from whiteline.analysis.live.results import FrameFound, Results
+from whiteline.analysis.live.spectrum import FittedSpectrum
+from whiteline.analysis.maps.map import Map
+
+UNITS = {
+    "energy": "eV",
+    "sharpness": "1/px^2",
+    "sharpness_error": "1/px^2",
+    "stage_y": "um",
+    "stage_x": "um",
+    **dict.fromkeys(["shift_y", "shift_x", "shift_error_y", "shift_error_x", "used_y", "used_x"], "px"),
+}
+
+
+def save(results: Results, folder: str | Path) -> dict[str, Any]:
+    """Save a result, and return what links it to its run.
+
+    Parameters
+    ----------
+    results : Results
+        Of a run that has ended, or so far.
+    folder : str or Path
+        Where the file goes; it is made if it is not there. A file is complete or not there.
+
+    Returns
+    -------
+    dict
+        Metadata for a catalog: `path`, `run` (uid), `kind`, `maps`, `exit_status`, `settings_sha256`, `versions`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{results.uid}_xanes.h5"
+    part = place / f".{results.uid}.{uuid4().hex[:8]}.part"
+    try:
+        with h5py.File(part, "w") as out:
+            _entry(out.create_group("entry"), results)
+            out.attrs["default"] = "entry"
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return {
+        "path": str(path),
+        "run": results.uid,
+        "kind": results.kind,
+        "exit_status": results.exit_status,
+        "complete": results.over,
+        "maps": {name: {"unit": one.unit, "shape": list(one.value.shape)} for name, one in results.maps.items()},
+        "energies": int(results.energies.size),
+        "error": asdict(results.error),
+        "settings_sha256": results.provenance.get("settings_sha256", ""),
+        "references": dict(results.provenance.get("references", {})),
+        "versions": dict(results.provenance.get("versions", {})),
+    }
+
+
+def load_map(path: str | Path, name: str) -> Map:
+    """Read a map of a file that was saved.
+
+    Raises
+    ------
+    KeyError
+        If it has no map of that name, naming those that it has.
+    """
+    with h5py.File(path, "r") as held:
+        maps = held["entry/maps"]
+        if name not in maps:
+            raise KeyError(f"{path} has no map {name!r}; it has {', '.join(maps) or 'none'}")
+        one = maps[name]
+        unit = str(one["value"].attrs["units"])
+        return Map(name, unit, one["value"][:], one["error"][:], one["valid"][:])
+
+
+def _entry(entry: Any, results: Results) -> None:
+    entry.attrs["NX_class"] = "NXentry"
+    entry["title"] = f"XANES analysis of {results.run}"
+    entry["run_uid"], entry["kind"], entry["exit_status"] = results.uid, results.kind, results.exit_status
+    entry["complete"] = bool(results.over)
+    entry["troubles"] = np.array(results.troubles, h5py.string_dtype())
+    _array(entry, "energies", results.energies, "eV")
+    if results.pixel_um is not None:
+        _array(entry, "pixel", results.pixel_um, "um")
+    if results.channels is not None:
+        _array(entry, "channels", results.channels, "counts")
+    maps = entry.create_group("maps")
+    maps.attrs["NX_class"] = "NXcollection"
+    for name, one in results.maps.items():
+        _map(maps.create_group(name), one)
+    fraction = next((name for name in results.maps if name.startswith("fraction")), next(iter(results.maps), None))
+    if fraction is not None:
+        entry.attrs["default"] = f"maps/{fraction}"
+    _frames(entry.create_group("frames"), results.frames)
+    error = entry.create_group("error")
+    for name, value in asdict(results.error).items():
+        error[name] = value
+    if results.spectrum is not None:
+        _spectrum(entry.create_group("spectrum"), results.spectrum)
+    process = entry.create_group("process")
+    process.attrs["NX_class"] = "NXprocess"
+    process["program"] = "whiteline"
+    for name, value in results.provenance.items():
+        process[name] = value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _map(group: Any, one: Map) -> None:
+    group.attrs["NX_class"] = "NXdata"
+    group.attrs["signal"], group.attrs["auxiliary_signals"] = "value", np.array(["error"], h5py.string_dtype())
+    group.attrs["axes"] = np.array(["."] * one.value.ndim, h5py.string_dtype())
+    _array(group, "value", one.value, one.unit, one.name)
+    _array(group, "error", one.error, one.unit, f"standard error of the {one.name}")
+    _array(group, "valid", one.valid, "")
+
+
+def _frames(group: Any, frames: tuple[FrameFound, ...]) -> None:
+    group.attrs["NX_class"] = "NXcollection"
+    for one in fields(FrameFound):
+        _array(group, one.name, np.array([getattr(frame, one.name) for frame in frames]), UNITS.get(one.name, ""))
+
+
+def _spectrum(group: Any, spectrum: FittedSpectrum) -> None:
+    group.attrs["NX_class"], group.attrs["signal"] = "NXdata", "absorption"
+    group.attrs["axes"] = np.array(["energy"], h5py.string_dtype())
+    _array(group, "energy", spectrum.energy, "eV")
+    _array(group, "absorption", spectrum.absorption, "")
+    if spectrum.error is not None:
+        _array(group, "absorption_errors", spectrum.error, "")
+    group.attrs["pixels"] = spectrum.pixels
+    if spectrum.e0 is not None:
+        _array(group, "e0", spectrum.e0[0], "eV")
+        _array(group, "e0_error", spectrum.e0[1], "eV")
+    if spectrum.normalised is not None:
+        _array(group, "normalised", spectrum.normalised.normalised, "")
+        _array(group, "edge_step", spectrum.normalised.edge_step, "")
+    if spectrum.model is not None:
+        _parameters(group.create_group("model"), spectrum.model.values, spectrum.model.errors)
+    if spectrum.combination is not None:
+        found = spectrum.combination
+        named = [dict(zip(found.names, map(float, of), strict=True)) for of in (found.fractions, found.fraction_errors)]
+        _parameters(group.create_group("fractions"), *named)
+        _array(group, "combination_energy", found.energy, "eV")
+        _array(group, "combination", found.fitted, "")
+
+
+def _parameters(group: Any, values: Mapping[str, float], errors: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        group[name] = value
+        group[name].attrs["error"] = errors.get(name, np.nan)
+
+
+def _array(group: Any, name: str, values: Any, unit: str, long_name: str = "") -> None:
+    array = np.asarray(values)
+    large = array.ndim == 2 and array.size > 4096
+    group.create_dataset(name, data=array, **({"compression": "gzip", "shuffle": True} if large else {}))
+    group[name].attrs["units"] = unit
+    if long_name:
+        group[name].attrs["long_name"] = long_name
