@@ -14,6 +14,9 @@ from whiteline.devices.errands import ANSWER_S, Errand
 from whiteline.devices.errors import Lost, Refused
 from whiteline.devices.unanswered import forget_unanswered
 
+NO_ANSWER = TimeoutError, ca.ChannelAccessException, ca.ChannelAccessGetFailure, ca.CASeverityException
+"""What ophyd and pyepics 3.5.10 raise where an IOC is lost between question and answer."""
+
 SETTLE_S = 5.0
 """How long an IOC may take to put a setting in force [s]."""
 

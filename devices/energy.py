@@ -18,6 +18,7 @@ from ophyd.positioner import PositionerBase
 from ophyd.status import MoveStatus, StatusBase
 
 from whiteline.analysis.checks import require_between, require_energy
+from whiteline.devices.asking import NO_ANSWER
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
 from whiteline.devices.legs import Leg
@@ -285,7 +286,7 @@ class Energy(Watchful, PositionerBase):
             self._go_in_steps(errand, energy, harmonic)
         except DeviceError:
             raise
-        except TimeoutError as error:  # what ophyd says where a record is lost between two questions
+        except NO_ANSWER as error:  # a record was lost between two questions
             raise Lost(
                 f"{self.name} did not arrive at {energy:g} eV: an IOC has gone ({error}); start it again"
             ) from error

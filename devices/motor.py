@@ -16,6 +16,7 @@ from ophyd import Component, EpicsMotor, EpicsSignal, EpicsSignalRO
 from ophyd.status import MoveStatus
 
 from whiteline.analysis.laws.motion import move_duration
+from whiteline.devices.asking import NO_ANSWER
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError, MoveFailed
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner
@@ -126,7 +127,7 @@ class Motor(Positioner, EpicsMotor):
             return 0.0
         try:
             return float(self.acceleration.get()) + float(self.settle_delay.get())
-        except TimeoutError:  # it was lost just now
+        except NO_ANSWER:  # it was lost just now
             return 0.0
 
     def _way_points(self, target: float) -> tuple[float, ...]:
@@ -178,7 +179,7 @@ class Motor(Positioner, EpicsMotor):
     def egu(self) -> str:
         """The unit, as the last monitor had it: sentences about a lost IOC need it, too."""
         if self.motor_egu.connected:
-            with suppress(TimeoutError):
+            with suppress(*NO_ANSWER):  # it may be lost just now
                 self._unit = self.motor_egu.get()
         return self._unit
 

@@ -14,12 +14,6 @@ from scipy.linalg import eigh
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-FEWEST_COMPONENTS = 3
-"""Two substances and a background: so many are kept even where fewer stand above the noise."""
-
-MOST_COMPONENTS = 10
-"""More substances than this are not told apart by an edge; what stands above the noise beyond is the instrument."""
-
 SIGNIFICANCE = 5.0
 """Standard errors by which a component must stand above the noise."""
 
@@ -46,8 +40,8 @@ def signal_axes(density: Array, variance: Array, weights: Floats) -> tuple[Float
         Second moment along each axis, descending.
     axes : ndarray, shape (E, E)
         The axes, a column each.
-    number : int
-        How many of the first stand above the noise, but at least three and at most ten.
+    confirmed : int
+        How many of the first stand above the noise.
     noise_level : float
         Variance found along the weak axes over the one given.
     """
@@ -57,10 +51,9 @@ def signal_axes(density: Array, variance: Array, weights: Floats) -> tuple[Float
     excess, error, level = _confirmed(half, other, noise, _second_moment(variance[:, 1::ERROR_STRIDE], weights))
     above = excess > SIGNIFICANCE * error / np.sqrt(density.shape[1] // 2)
     found = int(np.argmin(above)) if not above.all() else above.size
-    number = min(max(found, FEWEST_COMPONENTS), MOST_COMPONENTS, weights.size - 1)
     # SciPy's does so small a problem in the thread that asks; NumPy's starts others, which then wait and spin.
     strengths, axes = eigh((half + other) / 2)
-    return strengths[::-1], axes[:, ::-1], number, level
+    return strengths[::-1], axes[:, ::-1], found, level
 
 
 def _second_moment(rows: Array, scale: Floats) -> Floats:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.blocks import over_pixels
 from whiteline.analysis.checks import require
-from whiteline.analysis.maps.component_number import FEWEST_COMPONENTS, MOST_COMPONENTS, signal_axes
+from whiteline.analysis.maps.component_number import signal_axes
 from whiteline.analysis.maps.counting_noise import CountingNoise, Noise
 from whiteline.analysis.maps.energy_checks import checked_energies
 from whiteline.analysis.maps.pixel_sample import drawn_pixels
@@ -33,6 +33,12 @@ __all__ = ["FEWEST_COMPONENTS", "MOST_COMPONENTS", "SAMPLE_PIXELS", "CountingNoi
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+FEWEST_COMPONENTS = 3
+"""Two substances and a background: so many are kept even where fewer stand above the noise."""
+
+MOST_COMPONENTS = 10
+"""More substances than this are not told apart by an edge; what stands above the noise beyond is the instrument."""
 
 SAMPLE_PIXELS = 16_384
 """So many pixels teach the components well enough: a region of 1 % of them has 160."""
@@ -61,6 +67,8 @@ class Projection:
         Variance that was found beyond the components, over the variance that was given: 1 where that is right.
     pixels : int
         Number n of the pixels that taught the components.
+    confirmed : int
+        How many of the strongest components stand above the noise; the others are noise themselves.
     """
 
     energy: Floats
@@ -70,6 +78,7 @@ class Projection:
     strengths: Floats
     noise_level: float
     pixels: int
+    confirmed: int
 
     def __post_init__(self) -> None:
         shape = (self.components.shape[0], self.energy.size)
@@ -135,8 +144,9 @@ class Projection:
     @classmethod
     def _of_sample(cls, energy: Floats, density: Array, variance: Array, components: int | None) -> "Projection":
         weights = 1 / variance.mean(axis=1, dtype=float)
-        strengths, axes, number, level = signal_axes(density, variance, weights)
-        components = number if components is None else components
+        strengths, axes, confirmed, level = signal_axes(density, variance, weights)
+        if components is None:
+            components = min(max(confirmed, FEWEST_COMPONENTS), MOST_COMPONENTS, energy.size - 1)
         chosen = axes[:, :components]
         # The sign of an axis means nothing; make it the one of a positive spectrum, so that every run gives the same.
         chosen = chosen * np.where(chosen.sum(axis=0) < 0, -1.0, 1.0)
@@ -148,6 +158,7 @@ class Projection:
             strengths,
             level,
             density.shape[1],
+            confirmed,
         )
 
     @property
@@ -179,10 +190,6 @@ class Projection:
         first, second = np.tril_indices(self.number)
         return self.matrix[first] * self.matrix[second]
 
-    def functional(self, of_components: Floats) -> Floats:
-        """Return as a functional of the optical density, shape (E,), what has these values (k,) on the components."""
-        return of_components @ self.matrix
-
     def leverages(self) -> Floats:
         """Return what turns the squared scores of a pixel into its leverage on the components, shape (k,).
 
@@ -197,16 +204,23 @@ class Projection:
         hold noise as well, which makes this λ_k / (λ_k − ν) times larger; the measured t_k² allow for it, as they are
         larger by as much in the mean.
 
-        An axis that is hardly stronger than the strongest that noise has, ν (1 + √(E / n))², is noise itself and hands
-        nothing on.
+        An axis that does not stand above the noise is noise itself and hands nothing on.
         """
-        noise = self.noise_level
-        largest = noise * (1 + np.sqrt(self.energy.size / self.pixels)) ** 2
         strengths = self.strengths[: self.number]
-        signal = strengths > largest
+        # A stack without noise leaves nothing but the rounding of float32 beyond its own components.
+        signal = (strengths - self.noise_level > 1e-10 * strengths[0]) & (np.arange(self.number) < self.confirmed)
         leverages = np.zeros(self.number)
-        leverages[signal] = 1 / (self.pixels * (strengths[signal] - noise))
+        leverages[signal] = 1 / (self.pixels * (strengths[signal] - self.noise_level))
         return leverages
+
+    def noise_of_scores(self) -> Floats:
+        """Return the variance of the scores of the pixels that taught, over that of any others, shape (k,).
+
+        It is one but along an axis of noise: that is where the noise of just these pixels happens to be strong, up to
+        (1 + √(E / n))² times its mean (V. A. Marchenko, L. A. Pastur, Math. USSR Sb. 1 (1967) 457).
+        """
+        beyond = (self.strengths[: self.number] - self.noise_level) / max(self.noise_level, 1.0)
+        return np.where(np.arange(self.number) < self.confirmed, 1.0, 1.0 + beyond)
 
     def bands(self) -> Floats:
         """Return what turns a variance (E,) into its mean over that of the sample in bands of energies, (b, E)."""
@@ -251,7 +265,9 @@ class Projection:
         checked_energies(self.energy, optical_density)
         # Noise alone leaves a residual of the mean tr (1 − P) V W.
         expected = self.weights - np.sum(self.matrix * self.components, axis=0) * self.weights
-        rows = np.vstack([self.pairs(), self.bands(), expected])
+        first, second = np.tril_indices(self.number)
+        scale = np.sqrt(self.noise_of_scores())
+        rows = np.vstack([self.pairs() * (scale[first] * scale[second])[:, None], self.bands(), expected])
         return evaluated(
             evaluate, optical_density, variance, valid,
             matrix=self.matrix, rows=rows, components=self.components, weights=self.weights,

@@ -115,7 +115,6 @@ def test_lists_and_ranges_that_cannot_serve_are_refused() -> None:
 def test_thickness_of_tabulated_absorption_is_that_thickness(seed: int) -> None:
     source = np.random.default_rng(seed)
     thick = source.uniform(1, 8, (40, 40))
-    # 3 eV above its tabulated place, as in a spectrum whose axis is not calibrated
     clean = tables.absorption("NiO", 6.67, NI)[:, None, None] * thick
     density, variance = noisy(source, clean)
     found = thickness(NI, density, variance, element="Ni", **NIO)
@@ -127,6 +126,31 @@ def test_thickness_of_tabulated_absorption_is_that_thickness(seed: int) -> None:
     line = edge_jump(NI, density, variance, EdgeNormalisation(EDGE, degree=1))
     other = thickness_from_jump(line, element="Ni", **NIO)
     assert np.nanmean(other.value / thick) == pytest.approx(1, abs=0.05)
+
+
+def test_thickness_on_an_axis_that_is_not_calibrated_is_the_same(seed: int) -> None:
+    offset = float(np.random.default_rng(seed).uniform(2, 8))
+    place = tables.edge_energy("Ni", "K") + offset
+    normalisation = EdgeNormalisation(place, pre_edge=(-100, -15), post_edge=(20, 200))
+    clean = np.full((1, 1), 3.0) * tables.absorption("NiO", 6.67, NI - offset)[:, None, None]
+    found = thickness(NI, clean, np.full_like(clean, 1e-6), normalisation=normalisation, element="Ni", **NIO)
+    assert found.value[0, 0] == pytest.approx(3, rel=1e-5)
+
+
+def test_thickness_heeds_mask_projection_and_least_jump(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    thick = source.uniform(3, 8, (40, 40))
+    thick[:5] = 0.01
+    density, variance = noisy(source, tables.absorption("NiO", 6.67, NI)[:, None, None] * thick)
+    mask = source.random((40, 40)) < 0.8
+    found = thickness(NI, density, variance, element="Ni", valid=mask, **NIO)
+    np.testing.assert_array_equal(found.valid, mask & (thick > 1))
+    everything = thickness(NI, density, variance, element="Ni", least_jump_over_noise=-100.0, **NIO)
+    assert everything.valid.all()
+    projection = Projection.learn(NI, density, variance)
+    projected = thickness(NI, density, variance, element="Ni", projection=projection, **NIO)
+    assert np.nanmedian(projected.error) < 0.9 * np.nanmedian(found.error)
+    assert np.sqrt(np.nanmean(((projected.value - thick) / projected.error) ** 2)) == pytest.approx(1, abs=0.1)
 
 
 def test_the_tabulated_jump_of_the_absorption_is_that_across_the_edge() -> None:
@@ -144,6 +168,11 @@ def test_thickness_by_optical_density_inverts_the_absorption(seed: int) -> None:
     found = thickness_from_density(density, variance, 8400.0, **NIO)
     assert np.argwhere(~found.valid).tolist() == [[3, 3], [4, 4]]
     assert 0.9 < np.sqrt(np.nanmean(((found.value - thick) / found.error) ** 2)) < 1.1
+    clear = thickness_from_density(density, variance, 8400.0, least_over_noise=50.0, **NIO)
+    with np.errstate(invalid="ignore"):
+        expected = found.valid & (found.value > 50 * found.error)
+    assert 0 < expected.sum() < expected.size - 2
+    np.testing.assert_array_equal(clear.valid, expected)
     with pytest.raises(ValueError, match="needs a variance of that shape"):
         thickness_from_density(density, variance[1:], 8400.0, **NIO)
 

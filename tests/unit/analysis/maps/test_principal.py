@@ -67,6 +67,18 @@ def test_a_rare_species_has_its_component(seed: int) -> None:
     assert Projection.learn(ENERGY, *noisy(source, clean, 10_000)).number == 4
 
 
+@pytest.mark.parametrize(("weakest", "number"), [(1.0, 4), (0.05, 3)])
+def test_a_component_counts_where_the_pixels_are_enough_to_tell_it_from_noise(
+    seed: int, weakest: float, number: int
+) -> None:
+    source = np.random.default_rng(seed)
+    axes = np.linalg.qr(source.standard_normal((ENERGY.size, 4)))[0]
+    scores = np.array([100.0, 30, 10, weakest])[:, None] * source.standard_normal((4, 6400))
+    density = axes @ scores + source.standard_normal((ENERGY.size, 6400))
+    projection = Projection.learn(ENERGY, density, np.ones_like(density))
+    assert projection.number == projection.confirmed == number
+
+
 def test_the_signal_is_kept_and_the_noise_is_not(seed: int) -> None:
     clean, density, variance = mixture(np.random.default_rng(seed), 3)
     projection = Projection.learn(ENERGY, density, variance)
