@@ -124,21 +124,27 @@ def median_s(once: Callable[[], object], rounds: int = ROUNDS) -> float:
     return float(np.median(times[1:]))
 
 
-BLAS_SPINS_S = 0.1
-"""The threads of OpenBLAS keep the cores busy for so long after a product, waiting for the next: no call is to pay
-for the one before it [s]."""
+A_TURN = 3
+"""Calls that are counted in a turn."""
+
+BLAS_WAITS_S = 0.1
+"""So long calls are not counted at the start of a turn: threads of OpenBLAS keep the cores busy for some 25 ms after a
+product, waiting for the next, and a call is not to pay for the one before it [s]."""
 
 
 def in_turns(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
     """Median times of two calls that take turns [s], so that what else the machine does meets both."""
     times: list[list[float]] = [[], []]
-    for _ in range(TURNS + 1):
+    for _ in range(TURNS):
         for once, into in zip((first, second), times, strict=True):
-            time.sleep(BLAS_SPINS_S)
-            start = time.perf_counter()
-            once()
-            into.append(time.perf_counter() - start)
-    return float(np.median(times[0][1:])), float(np.median(times[1][1:]))
+            until = time.perf_counter() + BLAS_WAITS_S
+            while time.perf_counter() < until:
+                once()
+            for _ in range(A_TURN):
+                start = time.perf_counter()
+                once()
+                into.append(time.perf_counter() - start)
+    return float(np.median(times[0])), float(np.median(times[1]))
 
 
 def last_cache_bytes() -> int:
