@@ -154,10 +154,8 @@ class LiveXanes:
             analysis.finished.wait(max(0.0, deadline - time.monotonic()))
             if not analysis.finished.is_set():
                 raise TimeoutError(f"the last maps were not there after {timeout_s:g} s: {self.progress}")
-        while not self._background.idle:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the maps were not there after {timeout_s:g} s: {self.progress}")
-            time.sleep(0.01)
+        if not self._background.rest(deadline - time.monotonic()):
+            raise TimeoutError(f"the maps were not there after {timeout_s:g} s: {self.progress}")
         results = self.results
         if results is None:
             raise NotAnalysed("; ".join(self.troubles) or "no run has come that could be analysed")

@@ -84,11 +84,10 @@ class Background:
             self._job = job
             self._wake.notify_all()
 
-    @property
-    def idle(self) -> bool:
-        """Whether there is nothing to do."""
+    def rest(self, timeout_s: float) -> bool:
+        """Wait until there is nothing to do, and say whether that was so in time; a closed one has nothing to do."""
         with self._wake:
-            return not self._busy and self._job is None
+            return self._wake.wait_for(lambda: not self._busy and self._job is None, max(0.0, timeout_s))
 
     def close(self, timeout_s: float) -> None:
         """End the thread after its job; jobs that ask `closed` end early."""
@@ -115,3 +114,4 @@ class Background:
             finally:
                 with self._wake:
                     self._busy = False
+                    self._wake.notify_all()
