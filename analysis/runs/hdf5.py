@@ -48,7 +48,7 @@ def opened(path: Path, file: FrameFile, label: str) -> Iterator[Any]:
             "documents name to the one that it is in"
         )
     try:
-        with _opened(path) as handle:
+        with open_bounded(path) as handle:
             if file.dataset not in handle:
                 raise UnreadableRun(
                     f"{label}: {path} holds no dataset {file.dataset}; it was not written to its end, or is another's"
@@ -73,11 +73,16 @@ def is_whole(dataset: Any, frame: int, path: Path) -> bool:
     return info.byte_offset is not None and info.byte_offset + info.size <= path.stat().st_size
 
 
-def _opened(path: Path) -> Any:
+def open_bounded(path: Path) -> Any:
     """Open a file: as one that was closed, else beside the writer that writes it, or was killed while it did.
 
     It is not locked, so that nobody waits for a reader. Only where this very process has it open already, HDF5 wants it
     to be opened in the same way.
+
+    Raises
+    ------
+    OSError
+        If it is missing, cut, or no HDF5.
     """
     import h5py
 

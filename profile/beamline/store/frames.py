@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-import h5py
 from tiled.utils import ensure_uri, path_from_uri
 
+from whiteline.analysis.runs.hdf5 import open_bounded
 from whiteline.beamline.store.held_back import NO_EVENT, Discarded, point_of
 
 Document = tuple[str, dict[str, Any]]
@@ -68,10 +68,10 @@ class FrameFile:
             If there is no such file, or it cannot be read; a message says which.
         """
         try:
-            with h5py.File(self.path, "r", libver="latest", swmr=self.swmr) as file:
+            with open_bounded(self.path) as file:
                 frames = file[self.dataset]
                 return int(frames.shape[0]), tuple(frames.shape[1:]), str(frames.dtype.str)
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, RuntimeError) as error:
             raise OSError(f"file {self.path} cannot be read: {error}") from error
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-import h5py
-
+from whiteline.analysis.runs.hdf5 import open_bounded
 from whiteline.beamline.store.held_back import Document
 from whiteline.beamline.store.journal import SUFFIX, InUse, Journal, one_at_a_time, read
 from whiteline.beamline.store.tiled_writer import RunInCatalog
@@ -231,9 +230,9 @@ def unspoken_files(folders: Sequence[Path], journals: Path, since: float) -> lis
 
 def _holds_frames(path: Path) -> bool:
     try:
-        with h5py.File(path, "r", libver="latest", swmr=True) as file:
+        with open_bounded(path) as file:
             return DATASET in file
-    except OSError:
+    except (OSError, KeyError, RuntimeError):
         return False
 
 
