@@ -18,7 +18,6 @@ from ophyd.positioner import PositionerBase
 from ophyd.status import MoveStatus, StatusBase
 
 from whiteline.analysis.checks import require_between, require_energy
-from whiteline.devices.asking import NO_ANSWER
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
 from whiteline.devices.legs import Leg
@@ -284,11 +283,12 @@ class Energy(Watchful, PositionerBase):
     def _go(self, errand: Errand, energy: float, harmonic: int) -> None:
         try:
             self._go_in_steps(errand, energy, harmonic)
-        except DeviceError:
+        except (DeviceError, ValueError):
             raise
-        except NO_ANSWER as error:  # a record was lost between two questions
-            raise Lost(
-                f"{self.name} did not arrive at {energy:g} eV: an IOC has gone ({error}); start it again"
+        except Exception as error:  # a record was lost between two questions
+            told = Errand(self, [axis.readback_signal for axis in self.axes]).told(error)
+            raise type(told)(
+                f"{self.name} did not arrive at {energy:g} eV: {told}{self._where('last seen', self.axes)}"
             ) from error
 
     def _go_in_steps(self, errand: Errand, energy: float, harmonic: int) -> None:

@@ -22,6 +22,9 @@ from whiteline.devices.write_access import restore_write_access
 ANSWER_S = 3.0
 """How long an IOC may take to answer a question [s]."""
 
+ANNOUNCED_S = 0.5
+"""How long after pyepics stumbled over a lost channel its loss may be announced [s]."""
+
 QUESTIONS = 2
 """How often it is asked before it counts as silent: on a busy machine an answer may be late, or be lost."""
 
@@ -135,6 +138,21 @@ class Errand:
                 self._ended, self.pardoned = error, pardoned
             self._device.woken.notify_all()
 
+    def told(self, error: Exception) -> DeviceError:
+        """Return an error of a library as one of ours.
+
+        A channel that is lost between two lines of pyepics makes it raise whatever it stumbles over, a moment before
+        the loss is announced; so what is needed has that moment to be found missing.
+        """
+        with self._device.woken:
+            self._device.woken.wait_for(lambda: not all(signal.connected for signal in self._needs), ANNOUNCED_S)
+        try:
+            self.require_possible()
+        except DeviceError as known:
+            known.__cause__ = error
+            return known
+        return _unforeseen(self._device, error)
+
     def require_possible(self) -> None:
         """Raise if it was given up, or an IOC that it needs is lost.
 
@@ -235,9 +253,7 @@ class Watchful(Device):
             try:
                 work(errand)
             except Exception as error:
-                failure: Exception = error
-                if not isinstance(error, DeviceError | ValueError):
-                    failure = _unforeseen(self, error)
+                failure: Exception = error if isinstance(error, DeviceError | ValueError) else errand.told(error)
                 pardoned = errand.pardoned
                 try:
                     if on_failure is not None:

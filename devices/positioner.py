@@ -260,7 +260,10 @@ class Positioner(Watchful, PositionerBase):
         try:
             self._wait_for_rest(errand)
             self._travel(errand, target, timeout)
-        except (Lost, Overdue) as error:
+        except Exception as raised:
+            error = raised if isinstance(raised, DeviceError | ValueError) else errand.told(raised)
+            if not isinstance(error, Lost | Overdue):
+                raise error from error.__cause__
             why = self._why_late(errand) if isinstance(error, Overdue) else ""
             way = f"on its way from {start} to {target:.10g} {self.egu} it was last seen at {self.last_seen}"
             raise type(error)(f"{error}; {way}" + (f"; {why}" if why else "")) from error

@@ -1,1 +1,1 @@
-"""Bluesky plans: what a scientist runs, and the wrappers that keep it safe."""
+"""Plans: what a scientist runs, and the wrappers that keep it safe."""

@@ -1,0 +1,182 @@
+"""The one wrapper that leaves things as they were, on every way out of a plan.
+
+bluesky's `finalize_wrapper` runs one cleanup plan: a second abort, or a step that fails, skips what is left of it. Here
+cleanup is a list of steps with names. Each is run whatever happens to the others; one that a further abort interrupts
+is begun anew, one that fails is tried again when the others have run, and what could not be done is named.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky.protocols import Stoppable
+from bluesky.utils import FailedPause, Msg, MsgGenerator, RunEngineControlException
+
+INTERRUPTIONS = RunEngineControlException, FailedPause
+"""What a stop, an abort, and a pause where nothing can be resumed throw into a plan."""
+
+ROUNDS = 3
+"""How often a step is tried in all. The failure of something that was under way before may end the first try of another
+step, as the run engine throws it at whatever runs when it comes."""
+
+TRIES = 10
+"""How often a step is begun anew after a further stop, abort or pause; beyond, somebody leans on the key."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that a plan leaves as it was.
+
+    Parameters
+    ----------
+    name : str
+        What is done, as it is told where it could not be: "close fast_shutter".
+    plan : callable
+        Returns the messages that do it. They can be run again from their beginning.
+    """
+
+    name: str
+    plan: Callable[[], MsgGenerator[Any]]
+
+
+class NotRestored(RuntimeError):
+    """Something that a plan has changed and could not put back; the sentence names it, and why the plan had ended."""
+
+
+def restoring(plan: MsgGenerator[Any], steps: Sequence[Step]) -> MsgGenerator[Any]:
+    """Run a plan, and after it, however it ends, all steps.
+
+    Parameters
+    ----------
+    plan : generator of Msg
+        What is to be done.
+    steps : sequence of Step
+        In the order in which they are run. A plan may append to the list while it runs: what was not changed need not
+        be put back.
+
+    Returns
+    -------
+    object
+        What the plan returns.
+
+    Raises
+    ------
+    NotRestored
+        Naming the steps that failed, with the reasons, after all others were run.
+
+    Notes
+    -----
+    What still moves is first let rest where it is, without failing: an axis that is sent home while it is on its way
+    elsewhere would tell the run engine that it had failed to get there.
+
+    `RE.halt` and a killed process run no messages any more: there the heartbeat of the machine closes the shutter.
+    """
+    moved: list[Any] = []
+
+    def note(message: Msg) -> Msg:
+        if message.command == "set" and all(message.obj is not one for one in moved):
+            moved.append(message.obj)
+        return message
+
+    try:
+        result = yield from bpp.msg_mutator(plan, note)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        yield from _restore([*resting(moved), *steps], error)
+        raise
+    yield from _restore(steps, None)
+    return result
+
+
+def resting(moved: Sequence[Any]) -> list[Step]:
+    """Return the steps that let rest what may still move, without failing."""
+
+    def let_rest(device: Any) -> Callable[[], MsgGenerator[Any]]:
+        return lambda: bps.stop(_Gently(device))
+
+    return [
+        Step(f"stop {getattr(device, 'name', device)}", let_rest(device))
+        for device in moved
+        if isinstance(device, Stoppable)
+    ]
+
+
+class _Gently:
+    """Stops a device as the run engine does in a pause: its move ends, and does not count as failed."""
+
+    def __init__(self, device: Any) -> None:
+        self.name, self._device = device.name, device
+
+    def stop(self, success: bool = True) -> Any:
+        """Stop the device."""
+        return self._device.stop(success=True)
+
+
+def putting_back(device: Any, value: Any, name: str = "") -> Step:
+    """Return the step that sets something to a value and waits until it is there."""
+
+    def back() -> MsgGenerator[Any]:
+        yield from bps.mv(device, value)
+
+    return Step(name or f"put {device.name} back to {value}", back)
+
+
+def unstaging(*devices: Any) -> list[Step]:
+    """Return the steps that end the staging of devices; one that is not staged does not mind."""
+
+    def unstage_of(device: Any) -> Callable[[], MsgGenerator[Any]]:
+        return lambda: bps.unstage(device)
+
+    return [Step(f"unstage {device.name}", unstage_of(device)) for device in reversed(devices)]
+
+
+def _restore(steps: Sequence[Step], ended_by: BaseException | None) -> MsgGenerator[None]:
+    interruption: BaseException | None = None
+    failures: dict[Step, BaseException] = {}
+    again = list(steps)
+    for _ in range(ROUNDS):
+        due, again = again, []
+        for step in due:
+            failure, interrupted_by = yield from _run(step)
+            interruption = interrupted_by or interruption
+            if failure is None:
+                failures.pop(step, None)
+            else:
+                failures[step] = failure
+                again.append(step)
+    if failures:
+        told = "; ".join(f"{step.name}: {_sentence(error)}" for step, error in failures.items())
+        why = f"; the plan had ended by {_sentence(ended_by)}" if ended_by is not None else ""
+        raise NotRestored(f"could not {told}; look at it before the next scan{why}") from (
+            ended_by or next(iter(failures.values()))
+        )
+    if interruption is not None and ended_by is None:
+        raise interruption
+
+
+def _run(step: Step) -> MsgGenerator[tuple[BaseException | None, BaseException | None]]:
+    """Run one step; return why it failed, and what interrupted it, if anything."""
+    interruption: BaseException | None = None
+    for _ in range(TRIES):
+        try:
+            # what is begun here is not to be begun anew by a pause: it is not what the scan does
+            yield from bps.clear_checkpoint()
+            yield from step.plan()
+        except GeneratorExit:
+            raise
+        except INTERRUPTIONS as again:
+            interruption = again
+        except BaseException as error:
+            return error, interruption
+        else:
+            return None, interruption
+    return interruption, interruption
+
+
+def _sentence(error: BaseException) -> str:
+    """Return what an error says; that of a status says why it failed."""
+    cause = error.__cause__ if error.__cause__ is not None and type(error).__name__ == "FailedStatus" else error
+    return str(cause) or type(cause).__name__
