@@ -157,6 +157,11 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         return self.cam.acquire, *self.hdf1.needed_signals
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of one number in its file."""
+        return int(np.dtype(str(self.cam.data_type.get()).lower()).itemsize)
+
+    @property
     def staged_point(self) -> tuple[tuple[int, ...], str]:
         """Shape and type of the data of one point: of the staging, else of the settings as they are."""
         return self._point or (self.point_shape, np.dtype(str(self.cam.data_type.get()).lower()).str)

@@ -1,5 +1,6 @@
 """The camera of a microscope: a stock areaDetector camera that is set by messages and verifies its files."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from whiteline.devices.area_detector import FileDetector
 from whiteline.devices.camera_settings import CameraSettings
 from whiteline.devices.detector_parts import Driver
 from whiteline.devices.errands import Errand
+from whiteline.devices.forecast import Forecast
 from whiteline.devices.frame_files import FramesFile
 from whiteline.devices.settings import Setting
 
@@ -109,6 +111,18 @@ class Camera(FileDetector):
         settings = self.settings
         internal = settings.trigger_mode == INTERNAL
         return settings.duration(internal, float(self.cam.acquire_period.get()))
+
+    def forecast(self, settings: Mapping[str, Any]) -> Forecast:
+        """Return what a trigger would be with some settings changed, and the others as they are.
+
+        Parameters
+        ----------
+        settings : mapping of str to object
+            By their names; refused as by `check`.
+        """
+        wanted = self._with(settings)
+        seconds = wanted.duration(wanted.trigger_mode == INTERNAL, float(self.cam.acquire_period.get()))
+        return Forecast(seconds, wanted.frames, math.prod(wanted.shape) * self.itemsize)
 
     @property
     def fixed_while_staged(self) -> frozenset[str]:

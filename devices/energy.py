@@ -383,9 +383,9 @@ class Energy(Watchful, PositionerBase):
             problems.append(str(error))
         if self._feedback_owed:
             try:
-                self.monochromator.feedback.set("On").wait()
+                self.monochromator.feedback.set("On").wait(FEEDBACK_S)
                 self._feedback_owed = False
-            except DeviceError as error:
+            except (DeviceError, TimeoutError) as error:
                 problems.append(f"the feedback was not switched on again: {error}")
         if problems:
             raise DeviceError("; ".join(problems))

@@ -3,6 +3,7 @@
 The sum over a line that tables and plots show is corrected for the dead time of each element (`counted`).
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from whiteline.devices.camera_settings import LONGEST_EXPOSURE_S
 from whiteline.devices.counted import Counted
 from whiteline.devices.detector_parts import Driver, Part
 from whiteline.devices.errands import Errand
+from whiteline.devices.forecast import Forecast
 from whiteline.devices.frame_files import FramesFile
 from whiteline.devices.settings import Setting
 
@@ -147,6 +149,12 @@ class Fluorescence(FileDetector):
     def duration_per_point(self) -> float:
         """How long a point takes [s]."""
         return max(float(self.cam.acquire_time.get()), float(self.cam.acquire_period.get()))
+
+    def forecast(self, settings: Mapping[str, Any]) -> Forecast:
+        """Return what a trigger would be with another dwell, and the other settings as they are."""
+        seconds = float(settings.get("dwell", self.cam.acquire_time.get()))
+        frames, *spectra = self.point_shape
+        return Forecast(seconds, frames, frames * math.prod(spectra) * self.itemsize)
 
     @property
     def fixed_while_staged(self) -> frozenset[str]:

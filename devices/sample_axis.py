@@ -15,6 +15,7 @@ from ophyd.status import MoveStatus, StatusBase
 from whiteline.analysis.checks import require_between
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
+from whiteline.devices.forecast import Forecast
 from whiteline.devices.interferometer import Channel, Interferometer
 from whiteline.devices.piezo import Piezo
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner
@@ -141,6 +142,10 @@ class SampleAxis(SamplePlace):
         if math.isnan(float(self.zero.get())):
             return self.run_errand(self._take_zero, needs=self._needed)
         return self.interferometer.trigger()
+
+    def forecast(self, settings: Mapping[str, Any]) -> Forecast:
+        """Return how long a trigger takes: a dwell of the interferometer, where there is one."""
+        return Forecast(0.0 if self.interferometer is None else float(self.interferometer.dwell.get()))
 
     def stop(self, *, success: bool = False) -> None:
         """Stop both axes, and let the move under way fail; `success` lets its status finish nevertheless."""

@@ -18,6 +18,7 @@ from whiteline.devices.asking import ask_together, put_and_ask
 from whiteline.devices.auto_gain import SEARCH_BAND, SEARCH_DWELL_S, choose_gains
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Refused
+from whiteline.devices.forecast import Forecast
 from whiteline.devices.ion_chamber import ChamberSettings, Counted, IonChamber
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, PULSE_S
 from whiteline.devices.settings import Setting
@@ -182,6 +183,10 @@ class Scaler(Watchful):
         status = DeviceStatus(self, call_stop_on_failure=False)
         self.run_errand(self._count, needs=self.needed_signals, status=status, on_failure=self._halt)
         return status
+
+    def forecast(self, settings: Mapping[str, Any]) -> Forecast:
+        """Return how long a count would be with another dwell."""
+        return Forecast(float(settings.get("dwell", self.preset_time.get())))
 
     def share_count(self) -> StatusBase:
         """Return the status of the count that channels asked for last, if it is under way, else of a new one."""

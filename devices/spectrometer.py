@@ -14,6 +14,7 @@ from whiteline.analysis.checks import require, require_positive
 from whiteline.devices.asking import put_and_ask
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost
+from whiteline.devices.forecast import Forecast
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN
 from whiteline.devices.settings import Setting
 from whiteline.devices.shown import Computed
@@ -151,6 +152,10 @@ class Spectrometer(Watchful):
         status = DeviceStatus(self, call_stop_on_failure=False)
         self.run_errand(self._take, needs=self.needed_signals, status=status, on_failure=self._halt)
         return status
+
+    def forecast(self, settings: Mapping[str, Any]) -> Forecast:
+        """Return how long a spectrum would take with another integration time."""
+        return Forecast(float(settings.get("integration_time", self.preset_time.get())))
 
     def stop(self, *, success: bool = False) -> None:
         """End a spectrum, and let its status fail, or finish without one if that counts as a success."""

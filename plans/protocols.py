@@ -49,6 +49,30 @@ class Estimates(Protocol):
         """Return the time from one position to another [s]."""
 
 
+class Forecast(Protocol):
+    """What a trigger will take and leave: time [s], frames, and bytes in its file."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames it writes."""
+
+    @property
+    def bytes(self) -> int:
+        """How much it writes."""
+
+
+@runtime_checkable
+class Forecasts(Protocol):
+    """A detector that says what its next trigger will be."""
+
+    def forecast(self, settings: Mapping[str, Any]) -> Forecast:
+        """Return what a trigger takes with some settings changed, by their names, and the others as they are."""
+
+
 @runtime_checkable
 class SampleInAndOut(Protocol):
     """A stage that says in which order its axes take the sample out of the beam, and bring it back."""

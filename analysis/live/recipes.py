@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from whiteline.analysis.energies import SAME_ENERGY_EV
 from whiteline.analysis.live.settings import Settings
+from whiteline.analysis.runs.completeness import SAME_READBACK_EV
 from whiteline.analysis.runs.flats import SAME_EV, groups_of_flats
 from whiteline.analysis.runs.places import Place
 from whiteline.analysis.runs.roles import energy_key, frames_key
@@ -44,8 +45,8 @@ class Recipe:
         Position of the sample (vertical, horizontal) [µm].
     own_flat : bool
         Whether its flats were taken at its energy.
-    flat_after : bool
-        Whether its newest flat was taken after it.
+    of_this_visit : bool
+        Whether they were taken while the energy was there this time, before the frame or after it.
     """
 
     number: int
@@ -57,7 +58,7 @@ class Recipe:
     magnification: float | None
     stage: tuple[float, float] | None
     own_flat: bool
-    flat_after: bool
+    of_this_visit: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +121,10 @@ def cookbook_of(run: Run, settings: Settings) -> Cookbook:
     groups = groups_of_flats(settings.flats, energies, times, flats.energies, flats.times, run.name)
     darks = _darks(run, camera, float(times.min()) if times.size else np.inf)
     recipes: dict[int, Recipe] = {}
-    for point, energy, apart, group in zip(whole, energies, told_apart(energies), groups, strict=True):
+    since = _left(energies, times)
+    for point, energy, apart, group, left in zip(whole, energies, told_apart(energies), groups, since, strict=True):
         taken = [float(flats.energies[one]) for one in group] if flats.energies is not None else []
+        off = max((abs(one - energy) for one in taken), default=np.inf)
         recipes[point.seq_num] = Recipe(
             number=point.seq_num,
             energy=apart,
@@ -131,11 +134,21 @@ def cookbook_of(run: Run, settings: Settings) -> Cookbook:
             darks=darks,
             magnification=_number(point.data.get(f"{axis}_magnification")),
             stage=_stage(point.data, settings.stage),
-            own_flat=bool(taken) and all(abs(one - energy) <= SAME_EV for one in taken),
-            flat_after=max(float(flats.times[one]) for one in group) > point.time,
+            own_flat=off <= SAME_EV,
+            of_this_visit=off <= SAME_READBACK_EV and max(float(flats.times[one]) for one in group) > left,
         )
     dtype = np.dtype(stream.data_keys[camera].get("dtype_numpy") or "<u2")
     return Cookbook(recipes, (int(shape[0]), int(shape[1])), dtype, left_out)
+
+
+def _left(energies: NDArray[np.float64], times: NDArray[np.float64]) -> list[float]:
+    """Return when the last point before each was recorded that is of another energy [s]; −∞ where there is none."""
+    found, last = [], -np.inf
+    for index in range(energies.size):
+        if index and abs(energies[index] - energies[index - 1]) > SAME_READBACK_EV:
+            last = float(times[index - 1])
+        found.append(last)
+    return found
 
 
 def told_apart(energies: NDArray[np.float64]) -> list[float]:
@@ -153,7 +166,7 @@ def told_apart(energies: NDArray[np.float64]) -> list[float]:
     return found
 
 
-def grouped(energies: Sequence[float], same_eV: float = 0.05) -> list[list[int]]:
+def grouped(energies: Sequence[float], same_eV: float = SAME_READBACK_EV) -> list[list[int]]:
     """Return the indices of energies that are one but for the noise of their readback, by ascending energy.
 
     Splines through a spectrum, which the maps of edge and white line take, do not bear two points at one energy.

@@ -5,7 +5,9 @@ that was measured anew replaces the old one in the sums, and where the reference
 again from the files.
 """
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from whiteline.analysis.live.sample import Sample
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.maps.accumulator import Accumulator
 from whiteline.analysis.maps.map import Map
+from whiteline.analysis.runs.completeness import SAME_READBACK_EV
 from whiteline.analysis.runs.path_map import PathMap
 from whiteline.analysis.runs.run import Run
 from whiteline.analysis.runs.unreadable import UnreadableRun
@@ -56,6 +59,10 @@ class GrowingStack:
         Optical density of the newest frame.
     waiting : str
         Why the newest frame is not worked out yet, "" if it is.
+    late : int or None
+        Number of a frame that is not in its file yet, though its event has come; it is to be followed again soon.
+    patient : bool
+        Whether such a frame is given its time.
     """
 
     def __init__(self, settings: Settings, mapped: Callable[[], None] = lambda: None) -> None:
@@ -66,7 +73,10 @@ class GrowingStack:
         self.density: Map | None = None
         self.waiting = ""
         self.no_fit = ""
+        self.late: int | None = None
+        self.patient = True
         self._failed: dict[int, tuple[Recipe, str]] = {}
+        self._patience: dict[int, tuple[Recipe, float]] = {}
         self._cookbook: Cookbook | None = None
         self._work: FrameWork | None = None
         self._accumulator: Accumulator | None = None
@@ -107,9 +117,13 @@ class GrowingStack:
             self._restart()
             self._clear_fit()
         done = []
+        newest = _newest(cookbook.recipes)
+        self.late = None
         for number, recipe in cookbook.recipes.items():
-            if self._due(number, recipe, cookbook, demanded, over):
-                done += self._take(number, recipe, over)
+            if self._due(number, recipe, newest, demanded, over):
+                done += self._take(number, recipe)
+                if self.late is not None:
+                    break  # frames are followed in their order
         return done
 
     @property
@@ -185,7 +199,7 @@ class GrowingStack:
             return True
         return any(number < reference.number and number not in self._failed for number in recipes)
 
-    def _due(self, number: int, recipe: Recipe, cookbook: Cookbook, demanded: bool, over: bool) -> bool:
+    def _due(self, number: int, recipe: Recipe, newest: "_Newest", demanded: bool, over: bool) -> bool:
         """Tell whether a frame is to be worked out now."""
         failed = self._failed.get(number)
         if failed is not None and failed[0] == recipe and not over:
@@ -193,29 +207,31 @@ class GrowingStack:
         known = self.followed.get(number)
         if known is not None:
             return known.recipe != recipe and _replaces(known.recipe, recipe, over)
-        numbers = list(cookbook.recipes)
-        if over or demanded or number != numbers[-1]:
+        if over or demanded or number not in newest.numbers:
             return True
-        before = cookbook.recipes[numbers[-2]] if len(numbers) > 1 else None
-        # Where flats come after their frames, the newest frame waits for its own.
-        expected = before is not None and before.own_flat and before.flat_after
-        ready = not expected or (recipe.own_flat and recipe.flat_after)
+        # Where each energy has its flat, frames at the newest one wait for theirs.
+        ready = not newest.flat_expected or recipe.of_this_visit
         self.waiting = "" if ready else f"the flat of the frame at {recipe.energy:.10g} eV has not come yet"
         return ready
 
-    def _take(self, number: int, recipe: Recipe, over: bool) -> list[int]:
+    def _take(self, number: int, recipe: Recipe) -> list[int]:
         """Work out one frame, and those that go by its shift; return their numbers."""
         if self._work is None:
             return []
-        wait_s = 0.0 if over else self.settings.wait_for_file_s
         try:
-            prepared = self._work.prepare(recipe, self._last_trusted(number), wait_s)
+            prepared = self._work.prepare(recipe, self._last_trusted(number))
             weight = prepared.sampled.weight
+        except UnreadableRun as error:
+            if self._may_come(number, recipe):
+                self.late, self.waiting = number, str(error)
+            else:
+                self._give_up(number, recipe, error)
+            return []
         except (ValueError, OSError) as error:
-            self._failed[number] = recipe, str(error)
-            self._remove(number)
+            self._give_up(number, recipe, error)
             return []
         self._failed.pop(number, None)
+        self._patience.pop(number, None)
         self._remove(number)
         fits = self._accumulator is not None and covered(self.settings, recipe.energy)
         if fits and self._accumulator is not None:
@@ -230,9 +246,20 @@ class GrowingStack:
         done = [number]
         for follower in self._followers(number):
             if self.followed[follower].place != self._place_by(follower):
-                done += self._take(follower, self.followed[follower].recipe, over)
+                done += self._take(follower, self.followed[follower].recipe)
                 break
         return done
+
+    def _may_come(self, number: int, recipe: Recipe) -> bool:
+        """Tell whether a frame that is not in its file has still time to get there."""
+        known = self._patience.get(number)
+        if known is None or known[0] != recipe:
+            known = self._patience[number] = recipe, time.monotonic() + self.settings.wait_for_file_s
+        return self.patient and time.monotonic() < known[1]
+
+    def _give_up(self, number: int, recipe: Recipe, error: Exception) -> None:
+        self._failed[number] = recipe, str(error)
+        self._remove(number)
 
     def _remove(self, number: int) -> None:
         """Take a frame out of the sums again, with the images that it was added with."""
@@ -291,6 +318,24 @@ class GrowingStack:
                     break
                 found.append(one)
         return found
+
+
+@dataclass(frozen=True)
+class _Newest:
+    """The frames at the energy that came last, and whether a flat at their own energy is to be expected for them."""
+
+    numbers: frozenset[int]
+    flat_expected: bool
+
+
+def _newest(recipes: dict[int, Recipe]) -> _Newest:
+    numbers, before = set[int](), None
+    for number in reversed(recipes):
+        if numbers and abs(recipes[number].energy - recipes[max(numbers)].energy) > SAME_READBACK_EV:
+            before = recipes[number]
+            break
+        numbers.add(number)
+    return _Newest(frozenset(numbers), before is not None and before.of_this_visit)
 
 
 def _replaces(old: Recipe, new: Recipe, over: bool) -> bool:

@@ -58,7 +58,8 @@ def test_a_killed_ioc_is_told_the_beam_is_closed_and_the_same_devices_work_again
         devices.energy.set(8400.0)
 
     twin.start("beamline")
-    wait_for(lambda: bool(devices.energy.connected and all(axis.connected for axis in devices.energy.axes)), "it")
+    parts = (devices.energy, devices.mono.feedback, *devices.energy.axes)
+    wait_for(lambda: all(part.connected for part in parts), "it")
     devices.energy.move(8400.0)
     assert devices.energy.position == pytest.approx(8400.0, abs=0.02)
     assert devices.energy.magnification.get() == pytest.approx(32.5, rel=2e-4)

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ophyd.status import Status
 from ophyd.utils import RedundantStaging
@@ -242,7 +242,9 @@ class FakeSetting(Fake):
 
     def __init__(self, name: str, owner: Any, value: Any, fixed_while_staged: bool = False) -> None:
         super().__init__(name, owner.world)
-        self.owner, self.value, self.fixed = owner, value, fixed_while_staged
+        self.parent = self.owner = owner
+        self.attr_name = name.removeprefix(f"{owner.name}_")
+        self.value, self.fixed = value, fixed_while_staged
 
     def check_value(self, value: Any) -> None:
         """Refuse what is not above zero."""
@@ -263,8 +265,18 @@ class FakeSetting(Fake):
         return {self.name: self.value}
 
 
+class Forecast(NamedTuple):
+    """What a trigger takes and leaves."""
+
+    seconds: float
+    frames: int
+    bytes: int
+
+
 class FakeDetector(Fake):
     """Counts for its dwell, and notes what it saw."""
+
+    frame_bytes = 2 * 512 * 512
 
     def __init__(self, name: str, world: World, channels: Sequence[str], dwell: str = "dwell") -> None:
         super().__init__(name, world)
@@ -298,6 +310,12 @@ class FakeDetector(Fake):
         self._last = dict.fromkeys(self.channels, value)
         return finished()
 
+    def forecast(self, settings: Mapping[str, Any]) -> Forecast:
+        """Say how long the next trigger takes, and what it writes."""
+        seconds = float(settings.get(self._dwell, getattr(self, self._dwell).value))
+        frames = int(settings.get("frames", self.frames.value)) if hasattr(self, "frames") else 0
+        return Forecast(seconds * max(frames, 1), frames, frames * self.frame_bytes)
+
     def values(self) -> dict[str, Any]:
         """Return the counts."""
         return {f"{self.name}_{channel}": float(value) for channel, value in self._last.items()}
@@ -315,6 +333,7 @@ class FakeShutter(Fake):
     """A shutter that closes in every pause, as the real one does."""
 
     choices = ("Open", "Closed")
+    _open_before = False
 
     def check_value(self, value: str) -> None:
         """Refuse other words."""
@@ -333,7 +352,13 @@ class FakeShutter(Fake):
 
     def pause(self) -> None:
         """Close, as nothing is counted in a pause."""
+        self._open_before = self.world.shutter == "Open"
         self.world.shutter = "Closed"
+
+    def resume(self) -> None:
+        """Open again, if it was open."""
+        if self._open_before:
+            self.world.shutter = "Open"
 
     def locate(self) -> dict[str, str]:
         """Say where it is."""
