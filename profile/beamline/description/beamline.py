@@ -18,7 +18,7 @@ from whiteline.beamline.description.optics import (
 )
 from whiteline.beamline.description.reach import check_reach
 from whiteline.beamline.description.simulation import Simulation
-from whiteline.beamline.description.source import Ring, Shutters, Undulator
+from whiteline.beamline.description.source import Beam, Ring, Shutters, Undulator
 from whiteline.beamline.description.stages import DetectorStage, SampleStages
 from whiteline.beamline.description.store import Store
 
@@ -75,6 +75,7 @@ class Beamline(Table):
     counters: Counters
     spectrometer: Spectrometer | None = None
     bias: Bias | None = None
+    beam: Beam | None = None
     store: Store = Field(default_factory=Store)
     roles: dict[str, str] = Field(default_factory=dict)
     dose_budgets_Gy: dict[Formula, Positive] = Field(default_factory=dict)
@@ -94,6 +95,13 @@ class Beamline(Table):
                 raise ValueError(f"a {self.kind} microscope with optic {self.optic!r} needs a table [{table}]")
         if self.kind == "full-field" and self.energy.magnification is None:
             raise ValueError("a full-field microscope needs [energy] magnification, such as 32.5")
+        return self
+
+    @model_validator(mode="after")
+    def _beam(self) -> Self:
+        if self.beam is not None and (self.beam.photons_per_s is None) != (self.kind == "full-field"):
+            key = "photons_per_um2_s" if self.kind == "full-field" else "photons_per_s"
+            raise ValueError(f"[beam] of a {self.kind} microscope needs {key}, and nothing else")
         return self
 
     @model_validator(mode="after")

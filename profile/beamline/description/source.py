@@ -1,8 +1,8 @@
 """Ring, shutters and undulator."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import FiniteFloat, field_validator
+from pydantic import FiniteFloat, field_validator, model_validator
 
 from whiteline.analysis.laws import undulator as law
 from whiteline.beamline.description.axes import MillimetreAxis
@@ -23,6 +23,22 @@ class Shutter(Device):
     prefix: PV
     move_s: Positive
     timeout_s: Positive = 10.0
+
+
+class Beam(Table):
+    """The beam on the sample as it is known from commissioning: for the dose where nothing better was measured."""
+
+    photons_per_um2_s: Positive | None = None
+    photons_per_s: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.photons_per_um2_s is None) == (self.photons_per_s is None):
+            raise ValueError(
+                "[beam] needs photons_per_um2_s for a full-field microscope, or photons_per_s in the spot of a "
+                "scanning one, and not both"
+            )
+        return self
 
 
 class Shutters(Table):
