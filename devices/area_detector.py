@@ -22,6 +22,7 @@ from whiteline.devices.detector_parts import TriggerStatus
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Refused
 from whiteline.devices.frame_files import FramesLost
+from whiteline.devices.lost_puts import put
 from whiteline.devices.positioner import MARGIN
 from whiteline.devices.settings import settle
 
@@ -280,7 +281,7 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
 
     def _halt(self) -> None:
         if self.cam.acquire.connected:
-            self.cam.acquire.put(0, force=True)
+            put(self.cam.acquire, 0, force=True)
 
     def _acquire(self, errand: Errand) -> None:
         self._acquiring = True

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from whiteline.analysis.checks import require
 from whiteline.devices.asking import put_and_ask
 from whiteline.devices.errands import Errand
-from whiteline.devices.errors import Refused
+from whiteline.devices.errors import Lost, Refused
+from whiteline.devices.lost_puts import put
 
 SEARCH_DWELL_S = 0.1
 """How long a count is that looks for a gain [s]."""
@@ -133,5 +135,6 @@ def choose_gains(scaler: Any, errand: Errand, dwell: float, band: tuple[float, f
         saved += [(chamber.amplifier.choice, words_before[name]) for name, chamber in scaler.chambers.items()]
         for signal, value in saved:
             if signal.connected:
-                signal.put(value, force=True)
+                with suppress(Lost):
+                    put(signal, value, force=True)
         raise

@@ -15,6 +15,7 @@ from ophyd.signal import EpicsSignalBase
 from ophyd.status import DeviceStatus, StatusBase
 
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
+from whiteline.devices.lost_puts import put
 from whiteline.devices.searching import Search
 from whiteline.devices.unanswered import forget_unanswered
 from whiteline.devices.write_access import restore_write_access
@@ -96,7 +97,7 @@ class Errand:
         restore_write_access(signal)
         if not signal.write_access:
             raise Lost(f"{self._device.name} may not write to {signal.setpoint_pvname}: its IOC gives no right to")
-        signal.put(value, use_complete=True, callback=complete, connection_timeout=ANSWER_S, force=True)
+        put(signal, value, seconds=ANSWER_S, use_complete=True, callback=complete, force=True)
         return completed.is_set
 
     def ask(self, signal: Any, seconds: float = ANSWER_S, questions: int = QUESTIONS, **how: Any) -> Any:

@@ -20,6 +20,7 @@ from whiteline.devices.asking import SETTLE_S
 from whiteline.devices.detector_parts import Part, monitored
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError
+from whiteline.devices.lost_puts import put
 from whiteline.devices.settings import settle
 
 DATASET = "entry/data/data"
@@ -153,7 +154,7 @@ class FramesFile(Part, FileStoreHDF5IterativeWrite, HDF5Plugin_V34):
             )
         self._errors_before = self._errors
         # the record completes a capture when it ends, so this put must not wait for that
-        self.capture.put(1, force=True)
+        put(self.capture, 1, force=True)
         errand.until(
             lambda: self.capture.get() == 1 or self.failed,
             SETTLE_S,
@@ -173,7 +174,7 @@ class FramesFile(Part, FileStoreHDF5IterativeWrite, HDF5Plugin_V34):
         """End the capture, and wait until the file is closed."""
         if self.capture.get() == 0:
             return
-        self.capture.put(0, force=True)
+        put(self.capture, 0, force=True)
         errand.until(lambda: self.capture.get() == 0, SETTLE_S, f"{self.capture.pvname} to end")
 
     def require_opened(self, errand: Errand) -> None:

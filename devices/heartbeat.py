@@ -14,6 +14,7 @@ from ophyd.status import StatusBase
 
 from whiteline.devices.errands import ANSWER_S, Errand, Watchful
 from whiteline.devices.errors import Lost
+from whiteline.devices.lost_puts import put
 
 EVERY_S = 1.0
 """Time from one beat to the next [s]; the watch of the IOC ends after three of them."""
@@ -43,7 +44,7 @@ class _Heart:
         if not self._counter.connected:
             return
         try:
-            self._counter.put(value, connection_timeout=ANSWER_S, force=True, **how)
+            put(self._counter, value, seconds=ANSWER_S, force=True, **how)
         except Exception as error:
             # one beat that is missed does no harm, but a heart that stops for it would close the shutter in mid-scan
             self._counter.log.warning("%s did not take a beat: %s", self._counter.pvname, error)

@@ -19,6 +19,7 @@ from whiteline.analysis.laws.motion import move_duration
 from whiteline.devices.asking import NO_ANSWER
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError, MoveFailed
+from whiteline.devices.lost_puts import put
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner
 
 AT_HOME, PROBLEM, HOMED = 0x80, 0x40 | 0x200, 0x4000
@@ -152,7 +153,7 @@ class Motor(Positioner, EpicsMotor):
 
     def _halt(self) -> None:
         if self.motor_stop.connected:
-            self.motor_stop.put(1, wait=False)
+            put(self.motor_stop, 1)
 
     def _explain(self, errand: Errand) -> str:
         marks = (

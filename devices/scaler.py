@@ -20,6 +20,7 @@ from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Refused
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.ion_chamber import ChamberSettings, Counted, IonChamber
+from whiteline.devices.lost_puts import put
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, PULSE_S
 from whiteline.devices.settings import Setting
 from whiteline.devices.shown import Computed
@@ -155,7 +156,7 @@ class Scaler(Watchful):
         self.end_errand("was unstaged before its count was over")
         before, self._mode_before = self._mode_before, None
         if before not in (None, "OneShot") and self.count_mode.connected:
-            self.count_mode.put(before, force=True)
+            put(self.count_mode, before, force=True)
         return super().unstage()
 
     def trigger(self) -> StatusBase:
@@ -202,7 +203,7 @@ class Scaler(Watchful):
     def _halt(self) -> None:
         """End a count that was started here: one of somebody else goes on."""
         if self._commanded and self.counting.connected:
-            self.counting.put(0, force=True)
+            put(self.counting, 0, force=True)
 
     def _forget(self) -> None:
         # a count that fails leaves none of before to be read

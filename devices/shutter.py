@@ -10,6 +10,7 @@ from whiteline.analysis.checks import OutOfRange
 from whiteline.devices.commanded import TIMEOUT_S, Commanded
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError, MoveFailed, NotClosed, Overdue, Refused, Stopped
+from whiteline.devices.lost_puts import put
 
 OPEN, CLOSED = "Open", "Closed"
 
@@ -94,12 +95,19 @@ class Shutter(Commanded):
         return status
 
     def stop(self, *, success: bool = False) -> None:
-        """End an opening under way, which is then told to close; a closing goes on. `success` is of no effect."""
-        self._end_opening("was stopped before it was open")
+        """End an opening under way, which is then told to close; a closing goes on.
 
-    def _end_opening(self, why: str) -> None:
+        Parameters
+        ----------
+        success : bool
+            Whether the status of the opening finishes nevertheless: so the RunEngine pauses, and opens it again when it
+            resumes.
+        """
+        self._end_opening("was stopped before it was open", pardoned=success)
+
+    def _end_opening(self, why: str, *, pardoned: bool = False) -> None:
         if self._opening is not None:
-            self._opening.give_up(Stopped(f"{self.name} {why}"))
+            self._opening.give_up(Stopped(f"{self.name} {why}"), pardoned=pardoned)
             self._opening = None
 
     def _open(self, errand: Errand, given: threading.Event) -> None:
@@ -145,4 +153,26 @@ class Shutter(Commanded):
     def _take_back(self, given: threading.Event) -> None:
         """Tell a shutter to close whose opening has failed, so that it does not open later."""
         if given.is_set() and self.command.connected:
-            self.command.put(CLOSED, use_complete=False, force=True)
+            put(self.command, CLOSED, use_complete=False, force=True)
+
+
+class FastShutter(Shutter):
+    """The shutter before the sample, which plans open only while something counts: no pause leaves it open.
+
+    The photon shutter of the front end is no such one: closed in a pause, it would let the optics cool down, and no
+    plan would open it again.
+    """
+
+    def pause(self) -> None:
+        """Close it; the run engine calls this when it pauses or is suspended, and is not held up by it.
+
+        That it did not close is told at once by a message of the log, as nobody waits for it.
+        """
+        self.set(CLOSED).add_callback(self._tell_if_open)
+
+    def resume(self) -> None:
+        """Leave it closed: what counts opens it again."""
+
+    def _tell_if_open(self, status: StatusBase) -> None:
+        if (error := status.exception(timeout=0)) is not None:
+            self.log.critical("in a pause: %s", error)

@@ -15,6 +15,7 @@ from whiteline.devices.asking import put_and_ask
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost
 from whiteline.devices.forecast import Forecast
+from whiteline.devices.lost_puts import put
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN
 from whiteline.devices.settings import Setting
 from whiteline.devices.shown import Computed
@@ -168,7 +169,7 @@ class Spectrometer(Watchful):
 
     def _halt(self) -> None:
         if self._commanded and self.acquire.connected:
-            self.acquire.put(0, force=True)
+            put(self.acquire, 0, force=True)
 
     def _take(self, errand: Errand) -> None:
         self._commanded = False

@@ -14,6 +14,7 @@ from whiteline.devices.axis import AxisOf, WithAxes
 from whiteline.devices.calibrated import CalibrationSignal
 from whiteline.devices.errands import ANSWER_S, Errand
 from whiteline.devices.errors import MoveFailed
+from whiteline.devices.lost_puts import put
 from whiteline.devices.motor import AxisSettings
 from whiteline.devices.positioner import Positioner
 from whiteline.devices.shown import Parameter, done
@@ -106,7 +107,7 @@ class UndulatorGap(Positioner):
 
     def _halt(self) -> None:
         if self.stop_signal.connected:
-            self.stop_signal.put(1, wait=False)
+            put(self.stop_signal, 1)
 
     @readback.sub_value
     def _readback_changed(self, value: Any = None, timestamp: Any = None, **_: Any) -> None:
