@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import bluesky.plan_stubs as bps
 from bluesky.protocols import Movable, Readable, Triggerable
 from bluesky.utils import MsgGenerator, short_uid
 
+from whiteline.plans import stubs
 from whiteline.plans.shutter import exposed
 
 
@@ -38,16 +38,16 @@ def take_point(
     dict
         The readings.
     """
-    yield from bps.checkpoint()
+    yield from stubs.checkpoint()
     yield from exposed(_count(detectors), shutter)
     reading: dict[str, Any] = {}
-    yield from bps.create(name=stream)
+    yield from stubs.create(name=stream)
     for device in (*also, *detectors):
-        found = yield from bps.read(device)
+        found = yield from stubs.read(device)
         if found:
             reading |= found
-    yield from bps.save()
-    yield from bps.checkpoint()
+    yield from stubs.save()
+    yield from stubs.checkpoint()
     return reading
 
 
@@ -55,6 +55,6 @@ def _count(detectors: Sequence[Readable[Any]]) -> MsgGenerator[None]:
     group = short_uid("count")
     triggered = [one for one in detectors if isinstance(one, Triggerable)]
     for device in triggered:
-        yield from bps.trigger(device, group=group)
+        yield from stubs.trigger(device, group=group)
     if triggered:
-        yield from bps.wait(group=group)
+        yield from stubs.wait(group=group)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import bluesky.plan_stubs as bps
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
+from whiteline.plans import stubs
 from whiteline.plans.protocols import SampleInAndOut, check_together
 from whiteline.plans.restoring import Step
 
@@ -56,13 +56,13 @@ class SampleOut:
         def bring() -> MsgGenerator[None]:
             if self._left:
                 for axis, position in self._in:
-                    yield from bps.mv(axis, position)
+                    yield from stubs.mv(axis, position)
 
         return Step("bring the sample back into the beam", bring)
 
 
 def _walk(steps: Steps) -> MsgGenerator[None]:
     for axis, position in steps:
-        yield from bps.checkpoint()
-        yield from bps.mv(axis, position)
-    yield from bps.checkpoint()
+        yield from stubs.checkpoint()
+        yield from stubs.mv(axis, position)
+    yield from stubs.checkpoint()

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import bluesky.plan_stubs as bps
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
+from whiteline.plans import stubs
 from whiteline.plans.restoring import Step
 
 OPEN, CLOSED = "Open", "Closed"
@@ -29,10 +29,10 @@ def exposed(plan: MsgGenerator[Any], shutter: Movable[str] | None) -> MsgGenerat
         What the plan returns.
     """
     if shutter is not None:
-        yield from bps.mv(shutter, OPEN)
+        yield from stubs.mv(shutter, OPEN)
     result = yield from plan
     if shutter is not None:
-        yield from bps.mv(shutter, CLOSED)
+        yield from stubs.mv(shutter, CLOSED)
     return result
 
 
@@ -40,4 +40,4 @@ def closing(shutter: Movable[str] | None) -> list[Step]:
     """Return the step that closes the shutter, to be run first of all; none without a shutter."""
     if shutter is None:
         return []
-    return [Step(f"close {getattr(shutter, 'name', 'the shutter')}", lambda: bps.mv(shutter, CLOSED))]
+    return [Step(f"close {getattr(shutter, 'name', 'the shutter')}", lambda: stubs.mv(shutter, CLOSED))]

@@ -8,6 +8,7 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
+from whiteline.plans import stubs
 from whiteline.plans.checks import dwell_list, energy_list, require_count, require_detectors
 from whiteline.plans.dwell import dwells_of, remember, set_dwell
 from whiteline.plans.metadata import start_metadata
@@ -97,7 +98,7 @@ def xanes(
                 if dwell != counted_for:
                     yield from set_dwell(settings, dwell)
                     counted_for = dwell
-                yield from bps.mv(energy, value)
+                yield from stubs.mv(energy, value)
                 yield from take_point(detectors, [axis], shutter=shutter)
 
     def scan() -> MsgGenerator[str]:

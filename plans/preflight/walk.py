@@ -6,7 +6,7 @@ never asked anything new, so that a loop which waits for a result goes on to its
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,6 +98,8 @@ class Walker:
         self.found = Walked()
         self._times, self._energy, self._strict = times, energy, strict
         self._now = 0.0
+        self._satisfied: dict[tuple[str, type], bool] = {}
+        self._handlers: dict[str, Callable[[Msg], Any] | None] = {}
         self._values: dict[int, Any] = {}
         self._settings: dict[int, dict[str, Any]] = defaultdict(dict)
         self._forecasts: dict[int, Forecast] = {}
@@ -140,8 +142,17 @@ class Walker:
     def _take(self, message: Msg) -> Any:
         command = message.command
         self._spend(self._times.messages.get(command, 0.0), "messages")
-        handler = getattr(self, f"_on_{command}", None)
+        if command not in self._handlers:
+            self._handlers[command] = getattr(self, f"_on_{command}", None)
+        handler = self._handlers[command]
         return None if handler is None else handler(message)
+
+    def _has(self, device: Any, protocol: type) -> bool:
+        """Tell whether a device satisfies a protocol; asked once for each kind, as the question takes its time."""
+        key = f"{type(device).__module__}.{type(device).__qualname__}", protocol
+        if key not in self._satisfied:
+            self._satisfied[key] = isinstance(device, protocol)
+        return self._satisfied[key]
 
     def _spend(self, seconds: float, cause: str) -> None:
         self._now += seconds
@@ -158,7 +169,7 @@ class Walker:
     def _on_set(self, message: Msg) -> None:
         device, value = message.obj, message.args[0]
         name = str(getattr(device, "name", device))
-        if isinstance(device, ChecksValue):
+        if self._has(device, ChecksValue):
             try:
                 device.check_value(value)
             except (ValueError, TypeError, RuntimeError) as error:
@@ -179,10 +190,10 @@ class Walker:
             self._opened_at = None
 
     def _computed(self, device: Any, name: str, value: Any) -> float:
-        if isinstance(device, Estimates) and isinstance(value, int | float):
+        if isinstance(value, int | float) and self._has(device, Estimates):
             start = self._values.get(id(device))
             try:
-                return device.duration(float(device.position if start is None else start), float(value))  # type: ignore[attr-defined]
+                return device.duration(float(device.position if start is None else start), float(value))
             except (ValueError, TypeError, RuntimeError, AttributeError):
                 pass  # what cannot be computed was told as a violation, or stands in what could not be checked
         if not self._times.knows("set", name):
@@ -191,7 +202,7 @@ class Walker:
 
     def _note(self, device: Any, name: str, value: Any) -> None:
         parent, attribute = getattr(device, "parent", None), getattr(device, "attr_name", "")
-        if isinstance(parent, Forecasts):
+        if parent is not None and self._has(parent, Forecasts):
             self._settings[id(parent)][attribute] = value
             self._forecasts.pop(id(parent), None)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -205,7 +216,7 @@ class Walker:
         device = message.obj
         name = str(device.name)
         computed = 0.0
-        if isinstance(device, Forecasts):
+        if self._has(device, Forecasts):
             forecast = self._forecast(device)
             computed = forecast.seconds
             self.found.frames += forecast.frames
@@ -247,7 +258,7 @@ class Walker:
 
     def _on_stage(self, message: Msg) -> list[Any]:
         name = str(getattr(message.obj, "name", message.obj))
-        self._spend(self._times.seconds("stage", name, 0.0) if isinstance(message.obj, Forecasts) else 0.0, "messages")
+        self._spend(self._times.seconds("stage", name, 0.0) if self._has(message.obj, Forecasts) else 0.0, "messages")
         return [message.obj]
 
     def _on_unstage(self, message: Msg) -> list[Any]:
@@ -271,7 +282,7 @@ class Walker:
         device = message.obj
         if id(device) in self._values:
             return {device.name: {"value": self._values[id(device)], "timestamp": 0.0}}
-        return {} if isinstance(device, Forecasts) else device.read()
+        return {} if self._has(device, Forecasts) else device.read()
 
     def _on_open_run(self, _: Msg) -> str:
         return "preflight"

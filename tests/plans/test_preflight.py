@@ -1,5 +1,6 @@
 """A preflight tells beforehand what a run does afterwards, and moves nothing."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 from bluesky import RunEngine
-from bluesky.utils import FailedStatus
 from fakes import FakeBeamline
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,7 +76,7 @@ def test_the_time_is_that_of_moves_and_counts() -> None:
     times = TimeModel(INSTANT.actions | offsets | {("set", "energy"): Experience(0.1, 2.0)}, messages={})
     plan = xanes([beamline.counters], beamline.energy, [8300.0, 8400.0], dwell_s=3.0, shutter=beamline.shutter)
     report = preflight(plan, times=times)
-    # from 8200 eV, a millisecond for each eV, twice that and a tenth by experience; a shutter opens and closes each time
+    # from 8200 eV, a millisecond for each eV, twice that and a tenth by experience
     moves = 2 * (0.1 + 2 * 0.1)
     # a setting of a dwell takes what settings take; the last closing is that of the cleanup
     assert report.walked.by_cause["counting"] == pytest.approx(2 * 3.25)
@@ -145,12 +145,11 @@ def test_whatever_a_device_would_refuse_is_found_beforehand(places: list[float],
     report = preflight(plan())  # type: ignore[arg-type]
     refused = any(abs(place) > 500 for place in places) or any(not 5000 <= one <= 12000 for one in energies)
     assert bool(report.violations) == refused
-    try:
-        RunEngine({}, context_managers=[])(plan())
-    except (ValueError, FailedStatus) as error:
-        assert str(error) == report.violations[0]
+    if refused:
+        with pytest.raises(ValueError, match=re.escape(report.violations[0])):
+            RunEngine({}, context_managers=[])(plan())
     else:
-        assert not refused
+        RunEngine({}, context_managers=[])(plan())
 
 
 def test_a_strict_one_raises_the_first_violation() -> None:
@@ -198,5 +197,5 @@ def test_times_are_learnt_from_what_was_measured(seed: int, tmp_path: Path) -> N
 def test_a_file_that_holds_something_else_is_told(text: str, tmp_path: Path) -> None:
     path = tmp_path / "times.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match="times.json holds no times of a beamline"):
+    with pytest.raises(ValueError, match=r"times\.json holds no times of a beamline"):
         TimeModel.from_file(path)
