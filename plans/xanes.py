@@ -27,8 +27,8 @@ def xanes(
     repeats: int = 1,
     shutter: Movable[Any] | None = None,
     signal: str | None = None,
-    incident: str = "counters_incident",
-    reference: str = "counters_reference",
+    incident: str = "counters_incident_rate",
+    reference: str = "counters_reference_rate",
     return_to: float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:

@@ -10,10 +10,10 @@
 
 `callback` documents to threads; `threads` those; `run_analysis` one run; `kinds` stack, raster or point scan; `recipes`
 which frames make a point; `density`, `alignment`, `frame_work` one frame from its files to the pixels of the first;
-`sample` a few pixels of all frames; `stack` a stack that grows; `fraction_fit`, `edge_maps`, `mean_spectrum` and
-`spectrum` what is fitted; `raster`, `points` the other kinds; `batch` a finished run; `doors` what plans learn,
-`status` what they wait for, `fake` the same without an analysis; `results` what was found; `saving`, `figures` where it
-goes; `warm_up` what is made ready before the first frame.
+`sample` a few pixels of all frames; `stack` a stack that grows, `stack_analysis` at one place of the sample;
+`fraction_fit`, `edge_maps`, `mean_spectrum` and `spectrum` what is fitted; `raster`, `points` the other kinds; `batch`
+a finished run; `doors` what plans learn, `status` what they wait for, `fake` the same without an analysis; `results`
+what was found; `saving`, `figures` where it goes; `warm_up` what is made ready before the first frame.
 """
 
 from typing import TYPE_CHECKING, Any

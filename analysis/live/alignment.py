@@ -28,6 +28,9 @@ UNMOVED_PX = 0.02
 MARGIN = 24
 """Rows beyond those that are asked for: the memory of a cubic spline has faded to 10⁻¹³ there."""
 
+BAND_ROWS = 256
+"""Rows that a thread brings back at a time: few margins, and shares that are even if a core is busy elsewhere."""
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -155,7 +158,7 @@ def brought_back(density: Image, variance: Image, place: Place, workers: int | N
         for whole, part in zip(out, parts, strict=True):
             whole[rows] = part
 
-    in_threads(band, height, max(4 * MARGIN, -(-height // 2)), workers)
+    in_threads(band, height, BAND_ROWS, workers)
     return out
 
 

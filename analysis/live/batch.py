@@ -5,6 +5,7 @@ sums that grew, so that either checks the other.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from whiteline.analysis.live.alignment import Aligner, Place
 from whiteline.analysis.live.density import Developer
 from whiteline.analysis.live.edge_maps import PreparedRows, edge_maps
-from whiteline.analysis.live.fraction_fit import Misfit, covered, error_found, misfit_of_sample
+from whiteline.analysis.live.fraction_fit import Misfit, covered, energy_shift_of_sample, error_found, misfit_of_sample
 from whiteline.analysis.live.frame_work import Followed, FrameWork
 from whiteline.analysis.live.kinds import kind_of
 from whiteline.analysis.live.mean_spectrum import mean_spectrum
@@ -74,7 +75,18 @@ def analyse(
 def stack_of(
     run: Run, settings: Settings, *, maps: bool = True, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Results:
-    """Analyse a stack; see `analyse`."""
+    """Analyse a stack; see `analyse`. Of several places of a sample each is analysed by itself; the last one leads."""
+    places = run.position_indices
+    if places:
+        found = {
+            index: replace(_stack_of(run.at_position(index), settings, maps=maps, progress=progress), position=index)
+            for index in places
+        }
+        return replace(found[places[-1]], positions=found) if len(places) > 1 else found[places[0]]
+    return _stack_of(run, settings, maps=maps, progress=progress)
+
+
+def _stack_of(run: Run, settings: Settings, *, maps: bool, progress: Callable[[int, int], None]) -> Results:
     cookbook = cookbook_of(run, settings)
     label = f"frames of {run.name}"
 
@@ -115,6 +127,7 @@ def stack_of(
         frames=tuple(one.found for one in followed),
         error=known,
         spectrum=mean_spectrum(sample, settings),
+        energy_shift=energy_shift_of_sample(sample, settings),
         pixel_um=pixel_um(run, run.points),
         over=not run.going,
         exit_status=run.exit_status,

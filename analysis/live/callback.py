@@ -30,7 +30,7 @@ from whiteline.analysis.live.results import Results
 from whiteline.analysis.live.run_analysis import RunAnalysis
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.live.status import NotAnalysed, Pending
-from whiteline.analysis.live.threads import Background, Inbox, Item
+from whiteline.analysis.live.threads import Background, Inbox, Item, Pace
 from whiteline.analysis.runs.builder import Document
 from whiteline.analysis.runs.path_map import PathMap, PathMapLike
 
@@ -40,6 +40,9 @@ KINDS = frozenset(
         "stream_datum", "stop",
     }
 )  # fmt: skip
+
+AGAIN_S = 0.03
+"""After how long is looked again for a frame that is on its way into its file, unless a document comes before [s]."""
 
 
 class LiveXanes:
@@ -89,7 +92,8 @@ class LiveXanes:
         self._on_result = on_result
         self._analysis: RunAnalysis | None = None
         self._troubles: list[str] = []
-        self._refreshed = 0.0
+        self._refreshed, self._pace = 0.0, Pace()
+        self._put_off: list[Item] = []
         self.shift = Part(f"{name}_shift", SHIFT, self._ask(shift_values), timeout_s)
         self.sharpness = Part(f"{name}_sharpness", SHARPNESS, self._ask(sharpness_values), timeout_s)
         self.error = Part(f"{name}_error", ERROR, self._ask(error_values), timeout_s)
@@ -176,8 +180,7 @@ class LiveXanes:
             elif name == "ask":
                 self._answer(*content)
             elif name == "wait":
-                self._refresh()
-                content.set()
+                self._caught_up(content)
             elif name == "join":
                 self._joined(content)
             elif name == "warm up":
@@ -194,10 +197,12 @@ class LiveXanes:
             self._analysis = self._begun()
         if self._analysis is not None:
             self._analysis.feed(name, document)
-        if time.monotonic() - self._refreshed > 1.0 and self._analysis is not None:
+        if time.monotonic() - self._refreshed > 1.0 and not self._pause_s:
             self._refresh()
 
     def _begun(self) -> RunAnalysis:
+        if self._analysis is not None and not self._analysis.builder.going:
+            self._analysis.conclude()
         self._troubles = []
         return RunAnalysis(self.settings, self._path_map, self._background, self._ended)
 
@@ -209,15 +214,40 @@ class LiveXanes:
         self._analysis = analysis
         self._refresh()
 
-    def _idle(self) -> None:
+    @property
+    def _pause_s(self) -> float:
+        """How long the next result has to wait [s]: those of frames never do, as each frame is worked out once."""
+        return self._pace.pause_s if self._analysis is not None and self._analysis.starts_anew else 0.0
+
+    @property
+    def _late(self) -> bool:
+        """Whether a frame is awaited that is on its way into its file."""
+        return self._analysis is not None and self._analysis.late
+
+    def _idle(self) -> float | None:
+        if pause := self._pause_s:
+            return pause
         try:
             self._refresh()
         except Exception as error:
             self._troubles = [*self._troubles, f"{type(error).__name__}: {error}"][-20:]
+        if not self._late:
+            put_off, self._put_off = self._put_off, []
+            for item in put_off:
+                self._take(item)
+        return AGAIN_S if self._late or self._put_off else None
+
+    def _caught_up(self, caught_up: threading.Event) -> None:
+        self._refresh()
+        if self._late:
+            self._put_off.append(("wait", caught_up))
+        else:
+            caught_up.set()
 
     def _refresh(self) -> None:
         if self._analysis is not None:
-            self._analysis.refresh()
+            with self._pace.work():
+                self._analysis.refresh()
         self._refreshed = time.monotonic()
 
     def _ask(self, values: Callable[[Results], Values]) -> Callable[[Part, Pending], None]:
@@ -236,6 +266,9 @@ class LiveXanes:
             )
             return
         self._analysis.refresh(demanded=True)
+        if self._analysis.late:
+            self._put_off.append(("ask", (part, status, values)))
+            return
         why_not, results = self._analysis.why_not(), self._analysis.results
         if why_not or results is None:
             status.finish(NotAnalysed(f"the newest frame could not be analysed: {why_not or 'there is no result'}"))

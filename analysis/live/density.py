@@ -1,9 +1,7 @@
 """From the files of a point to its optical density and variance: whole, or some of its rows."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +10,9 @@ from whiteline.analysis.live.recipes import Places, Recipe
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.runs.frames import FrameStack
 from whiteline.analysis.runs.path_map import PathMap
-from whiteline.analysis.runs.unreadable import UnreadableRun
 from whiteline.analysis.stacks import Counting, density_of_block, good_pixels, require_light
 
 Image = NDArray[np.float32]
-Result = TypeVar("Result")
-
-POLL_S = 0.02
-"""How often is looked whether a frame has arrived in its file [s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,26 +46,22 @@ class Developer:
         self._path_map, self._dtype, self._label = path_map, dtype, label
         self._dark: _Dark | None = None
 
-    def whole(self, recipe: Recipe, wait_s: float = 0.0) -> tuple[Image, Image]:
+    def whole(self, recipe: Recipe) -> tuple[Image, Image]:
         """Return density and variance of a point, shape (Y, X) each; NaN where they are not determined.
 
         Parameters
         ----------
         recipe : Recipe
             Of the point.
-        wait_s : float
-            How long its frames may take to appear in their files [s].
 
         Raises
         ------
         UnreadableRun
-            If they are not there.
+            If they are not there, or not yet.
         ValueError
             If its flat is nowhere above the dark; it names the energy.
         """
-        raw, flat, dark = patiently(
-            lambda: (self._mean(recipe.frames), self._mean(recipe.flats), self._floor(recipe.darks)), wait_s
-        )
+        raw, flat, dark = self._mean(recipe.frames), self._mean(recipe.flats), self._floor(recipe.darks)
         require_light(flat[None], dark.image, [recipe.energy])
         return self._density(recipe, raw, flat, dark, dark.image)
 
@@ -114,21 +103,3 @@ class Developer:
     def _mean(self, places: Places, rows: slice = slice(None)) -> NDArray[Any]:
         stack = FrameStack((places,), self.frame_shape, self._dtype, self._path_map, self._label)
         return np.asarray(stack[0, rows])
-
-
-def patiently(read: Callable[[], Result], wait_s: float) -> Result:
-    """Read something of a file that may still be on its way to the disk.
-
-    Raises
-    ------
-    UnreadableRun
-        If it is not there after so long.
-    """
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            return read()
-        except UnreadableRun:
-            if time.monotonic() >= deadline:
-                raise
-        time.sleep(POLL_S)

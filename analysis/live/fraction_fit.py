@@ -11,11 +11,16 @@ from whiteline.analysis.live.results import ErrorFound, Fit
 from whiteline.analysis.live.sample import Sample
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.maps.basis import Basis
+from whiteline.analysis.maps.composition import Composition
+from whiteline.analysis.maps.energy_shift import fit_energy_shift
 from whiteline.analysis.maps.lack_of_fit import FEWEST_PIXELS, lack_of_fit
-from whiteline.analysis.maps.linear import Composition, linear_combination
+from whiteline.analysis.maps.linear import linear_combination
 from whiteline.analysis.maps.map import Map
 
 Numbers = NDArray[np.float64]
+
+LARGEST_SHIFT_EV = 3.0
+"""Between sample and references; what is more is another edge, or a monochromator that is to be calibrated."""
 
 CLEAN_SHARE = 5.0
 """Of the share of false alarms that is asked for: what is below is chance, and calibration by quantiles."""
@@ -69,6 +74,25 @@ def fit_of_sample(sample: Sample, settings: Settings) -> Composition | None:
         )
     except (ValueError, OutOfRange):
         return None
+
+
+def energy_shift_of_sample(sample: Sample, settings: Settings) -> tuple[float, float] | None:
+    """Return by how much the energies of the run read higher than those of the references, and its error [eV].
+
+    None where there are no references, or the sampled pixels do not tell; see `maps.fit_energy_shift`.
+    """
+    low, high = settings.covered
+    inside = (sample.energies >= low + LARGEST_SHIFT_EV) & (sample.energies <= high - LARGEST_SHIFT_EV)
+    if not settings.references:
+        return None
+    try:
+        basis = Basis.from_spectra(settings.references, sample.energies[inside], background=settings.background)
+        found = fit_energy_shift(
+            basis, sample.density[inside], sample.variance[inside], valid=sample.good, largest=LARGEST_SHIFT_EV
+        )
+    except (ValueError, OutOfRange):
+        return None
+    return found.value, found.error
 
 
 @dataclass(frozen=True)

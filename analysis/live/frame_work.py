@@ -78,7 +78,7 @@ class FrameWork:
         self.developer, self.aligner = developer, aligner
         self.reference: Recipe | None = None
 
-    def prepare(self, recipe: Recipe, last_trusted: Place, wait_s: float = 0.0) -> Prepared:
+    def prepare(self, recipe: Recipe, last_trusted: Place) -> Prepared:
         """Return a frame that is ready for the fit.
 
         Parameters
@@ -87,17 +87,15 @@ class FrameWork:
             Of the frame.
         last_trusted : Place
             How the last frame before it was brought back whose shift was to be believed.
-        wait_s : float
-            How long its frames may take to appear in their files [s].
 
         Raises
         ------
         UnreadableRun
-            If its frames are not there.
+            If its frames are not there, or not yet.
         ValueError
             If it has no good pixel, or its flat no light.
         """
-        density, variance = self.developer.whole(recipe, wait_s)
+        density, variance = self.developer.whole(recipe)
         if not self.aligner.ready:
             self.aligner.start(density, recipe.magnification)
             self.reference = recipe

@@ -122,10 +122,17 @@ class Results:
         Of the fractions.
     spectrum : FittedSpectrum or None
         Mean spectrum of the map, or the spectrum of a point scan, with its fits.
+    energy_shift : tuple of float or None
+        By how much the energies of the run read higher than those of the references, and its error [eV]: found with the
+        maps of the edge. Fractions are fitted without it; 0.3 eV bias them by 0.04 to 0.12.
     channels : ndarray of float64 or None, shape (channels,)
         Counts of a raster's fluorescence spectra, summed over all points and elements.
     pixel_um : float or None
         Size of a pixel [µm].
+    position : int or None
+        Which place of the sample this is of, where the run takes several.
+    positions : mapping of int to Results
+        Of a run at several places, the result of each; empty else. This one is that of the newest frame.
     over : bool
         Whether the run has ended, and this is all.
     exit_status : str
@@ -145,8 +152,11 @@ class Results:
     frames: tuple[FrameFound, ...] = ()
     error: ErrorFound = field(default_factory=ErrorFound)
     spectrum: "FittedSpectrum | None" = None
+    energy_shift: tuple[float, float] | None = None
     channels: Numbers | None = None
     pixel_um: float | None = None
+    position: int | None = None
+    positions: "Mapping[int, Results]" = field(default_factory=dict)
     over: bool = False
     exit_status: str = "running"
     troubles: tuple[str, ...] = ()
@@ -164,11 +174,28 @@ class Results:
             raise KeyError(f"there is no map {name!r} yet; there are {', '.join(self.maps) or 'none'}")
         return self.maps[name]
 
+    def at(self, position: int) -> "Results":
+        """Return what was found at one place of the sample.
+
+        Raises
+        ------
+        KeyError
+            If there is nothing yet, naming the places where there is.
+        """
+        if position == self.position:
+            return self
+        if position not in self.positions:
+            known = ", ".join(map(str, self.positions)) or str(self.position)
+            raise KeyError(f"there is nothing of position {position} yet; there is of {known}")
+        return self.positions[position]
+
     @property
     def line(self) -> str:
         """Where the run is, in one line."""
         planned = f" of {self.planned}" if self.planned else ""
         parts = [f"{self.energies.size}{planned} {'points' if self.kind == 'points' else 'energies'}"]
+        if self.positions:
+            parts.insert(0, f"position {self.position} of {', '.join(map(str, self.positions))}")
         if np.isfinite(self.error.median):
             parts.append(f"median error {self.error.median:.3g} on {self.error.valid:.0%} of the pixels")
             parts.append(f"fit {self.error.fit}")
@@ -181,6 +208,8 @@ class Results:
         if self.spectrum is not None and self.spectrum.e0 is not None:
             value, error = self.spectrum.e0
             parts.append(f"E0 {value:.2f} eV" + (f" ± {error:.2f}" if np.isfinite(error) else ""))
+        if self.energy_shift is not None:
+            parts.append(f"references off by {self.energy_shift[0]:+.2f} ± {self.energy_shift[1]:.2f} eV")
         if self.troubles:
             parts.append(f"{len(self.troubles)} left out or failed: {self.troubles[-1]}")
         return " · ".join(parts)

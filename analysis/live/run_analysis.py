@@ -9,17 +9,14 @@ import numpy as np
 
 from whiteline.analysis.live.results import Results, provenance_of
 from whiteline.analysis.live.settings import Settings
-from whiteline.analysis.live.spectrum import FittedSpectrum
 from whiteline.analysis.live.threads import Background
 from whiteline.analysis.runs.builder import Document, RunBuilder
 from whiteline.analysis.runs.path_map import PathMap
+from whiteline.analysis.runs.positions import position_of
 from whiteline.analysis.runs.run import DARK, FLAT, PRIMARY, Run
 
 if TYPE_CHECKING:
-    from whiteline.analysis.live.edge_maps import PreparedRows
-    from whiteline.analysis.live.sample import Sample
-    from whiteline.analysis.live.stack import GrowingStack
-    from whiteline.analysis.maps.map import Map
+    from whiteline.analysis.live.stack_analysis import StackAnalysis
 
 MOST_TROUBLES = 50
 """Sentences that are kept of what went wrong."""
@@ -48,33 +45,35 @@ class RunAnalysis:
         self.finished = threading.Event()
         self._background, self._ended = background, ended
         self._kind = ""
-        self._stack: GrowingStack | None = None
+        self._stacks: dict[int | None, StackAnalysis] = {}
         self._seen: set[str] = set()
-        self._fresh = False
+        self._fresh = self._ending = False
         self._broken: list[str] = []
         self._failure = ""
-        self._mapped = 0
         self._provenance: Mapping[str, Any] | None = None
-        self._lock = threading.Lock()
-        self._fast: Results | None = None
-        self._spectrum: FittedSpectrum | None = None
-        self._maps: dict[str, Map] = {}
-        self._slow_troubles: tuple[str, ...] = ()
+        self._at_once: Results | None = None
 
     @property
     def results(self) -> Results | None:
         """What was found so far; None before the first frame. From any thread."""
-        with self._lock:
-            if self._fast is None:
-                return None
-            done = self.finished.is_set()
-            return replace(
-                self._fast,
-                maps={**self._fast.maps, **self._maps},
-                spectrum=self._spectrum if self._spectrum is not None else self._fast.spectrum,
-                over=done,
-                troubles=(*self._fast.troubles, *self._slow_troubles),
-            )
+        over = self.finished.is_set()
+        found = [one for stack in list(self._stacks.values()) if (one := stack.results) is not None]
+        if not found:
+            return None if self._at_once is None else replace(self._at_once, over=over)
+        found = [replace(one, over=over) for one in found]
+        leads = max(found, key=lambda one: max((frame.number for frame in one.frames), default=0))
+        places = {one.position: one for one in found if one.position is not None}
+        return replace(leads, positions=places) if len(places) > 1 else leads
+
+    @property
+    def starts_anew(self) -> bool:
+        """Whether each result is worked out from all points: of rasters and point scans, while they go on."""
+        return self._kind in ("points", "raster") and self.builder.going
+
+    @property
+    def late(self) -> bool:
+        """Whether a frame is not in its file yet, though its event has come: `refresh` is to be called again soon."""
+        return any(one.stack.late is not None for one in self._stacks.values())
 
     def feed(self, name: str, document: Document) -> None:
         """Take a document; one that comes twice, as after `join`, is taken once."""
@@ -95,7 +94,7 @@ class RunAnalysis:
     def refresh(self, *, demanded: bool = False) -> None:
         """Work out what has come; whatever a fit raises is kept as a sentence, and the next frame is tried."""
         over = not self.builder.going
-        if self.builder.start is None or not (self._fresh or demanded) or self.finished.is_set():
+        if self.builder.start is None or not (self._fresh or demanded or self.late) or self._ending:
             return
         self._fresh, self._failure = False, ""
         try:
@@ -107,8 +106,14 @@ class RunAnalysis:
             if self._failure not in self._broken:
                 self._broken = [*self._broken, self._failure][-MOST_TROUBLES:]
             self._publish_failure()
-        if over:
+        if over and not self.late:
             self._finish()
+
+    def conclude(self) -> None:
+        """End the analysis of a run that has stopped, though a frame may still be on its way: another run begins."""
+        for one in self._stacks.values():
+            one.stack.patient = False
+        self.refresh(demanded=True)
 
     def why_not(self) -> str:
         """Return why the newest frame is not part of the result, "" if it is."""
@@ -117,12 +122,16 @@ class RunAnalysis:
         primary = self.builder.streams.get(PRIMARY)
         if primary is None or not primary.points:
             return "no point of a run has been recorded yet"
-        if self._stack is None:
+        if not self._stacks:
             return ""
         newest = max(primary.points)
-        if newest in self._stack.followed:
+        there = self._stacks.get(position_of(primary.points[newest]))
+        if there is None:
+            return f"point {newest} does not say at which position of the sample it was taken, as others do"
+        stack = there.stack
+        if newest in stack.followed:
             return ""
-        return self._stack.trouble_of(newest) or self._stack.waiting or f"point {newest} has no frames"
+        return stack.trouble_of(newest) or stack.waiting or f"point {newest} has no frames"
 
     def _analyse(self, run: Run, demanded: bool, over: bool) -> None:
         if not self._kind:
@@ -132,60 +141,29 @@ class RunAnalysis:
         if self._kind == "points":
             from whiteline.analysis.live.points import points_of
 
-            self._set_fast(points_of(run, self.settings))
+            self._at_once = points_of(run, self.settings)
         elif self._kind == "raster":
             from whiteline.analysis.live.raster import raster_of
 
-            self._set_fast(raster_of(run, self.settings, spectra=over))
+            self._at_once = raster_of(run, self.settings, spectra=over)
         else:
             self._grow(run, demanded, over)
 
     def _grow(self, run: Run, demanded: bool, over: bool) -> None:
-        if self._stack is None:
-            from whiteline.analysis.live.stack import GrowingStack
+        from whiteline.analysis.live.stack_analysis import StackAnalysis
 
-            self._stack = GrowingStack(self.settings)
-        stack = self._stack
-        stack.mapped = lambda: self._set_fast(self._of_stack(run, stack))
-        done = stack.follow(run, demanded=demanded, over=over)
-        self._set_fast(self._of_stack(run, stack))
-        if not done:
-            return
-        stack.judge_fit()
-        self._set_fast(self._of_stack(run, stack))
-        number = len(stack.followed)
-        with_maps = number - self._mapped >= self.settings.every
-        if with_maps:
-            self._mapped = number
+        for position in run.position_indices or (None,):
+            if position not in self._stacks:
+                # a new one, as others may look at what there is
+                self._stacks = {**self._stacks, position: StackAnalysis(self.settings, position, self._about)}
+            self._stacks[position].follow(run, demanded=demanded, over=over)
         if not over:
-            sample, rows = stack.sample, stack.rows() if with_maps else None
-            self._background.submit(lambda: self._slowly(sample, rows, final=False))
+            self._submit(final=False)
 
-    def _of_stack(self, run: Run, stack: "GrowingStack") -> Results:
-        from whiteline.analysis.live.recipes import pixel_um
-
-        followed = [stack.followed[number] for number in sorted(stack.followed)]
-        newest = [stack.density] if stack.density is not None else []
-        planned = run.planned_energies
-        return Results(
-            kind="stack",
-            uid=run.uid,
-            run=run.name,
-            energies=np.array([one.recipe.energy for one in followed]),
-            planned=None if planned is None else int(planned.size),
-            maps={one.name: one for one in (*newest, *stack.fractions)},
-            frames=tuple(one.found for one in followed),
-            error=stack.error,
-            pixel_um=pixel_um(run, run.points),
-            exit_status=run.exit_status,
-            troubles=(*stack.troubles, *self._missed(), *self._broken),
-            provenance=self._provenance_of(run.uid),
-        )
-
-    def _provenance_of(self, uid: str) -> Mapping[str, Any]:
+    def _about(self) -> tuple[tuple[str, ...], Mapping[str, Any]]:
         if self._provenance is None:
-            self._provenance = provenance_of(self.settings, uid)
-        return self._provenance
+            self._provenance = provenance_of(self.settings, str((self.builder.start or {}).get("uid", "")))
+        return (*self._missed(), *self._broken), self._provenance
 
     def _missed(self) -> tuple[str, ...]:
         if not self.builder.missed:
@@ -195,72 +173,40 @@ class RunAnalysis:
             "the run; give the documents from before by `join`",
         )
 
-    def _set_fast(self, results: Results) -> None:
-        with self._lock:
-            self._fast = results
-
     def _publish_failure(self) -> None:
-        with self._lock:
-            if self._fast is not None:
-                kept = [one for one in self._fast.troubles if one not in self._broken]
-                self._fast = replace(self._fast, troubles=(*kept, *self._broken))
-                return
-            start = self.builder.start or {}
-            uid = str(start.get("uid", ""))
-            self._fast = Results(
-                "stack",
-                uid,
-                f"run {uid[:8]}",
-                np.empty(0),
-                troubles=tuple(self._broken),
-                provenance=provenance_of(self.settings, uid),
+        for one in self._stacks.values():
+            one.refresh_troubles()
+        if self._at_once is not None:
+            kept = [one for one in self._at_once.troubles if one not in self._broken]
+            self._at_once = replace(self._at_once, troubles=(*kept, *self._broken))
+        elif self.results is None:
+            troubles, provenance = self._about()
+            uid = str((self.builder.start or {}).get("uid", ""))
+            self._at_once = Results(
+                "stack", uid, f"run {uid[:8]}", np.empty(0), troubles=troubles, provenance=provenance
             )
 
     def _finish(self) -> None:
         """Hand the rest to the background: it ends the run when the last maps are there."""
-        sample: Sample | None = None
-        rows: PreparedRows | None = None
-        if self._stack is not None and self._fast is not None:
-            jump = self._stack.jump()
-            if jump is not None:
-                self._set_fast(replace(self._fast, maps={**self._fast.maps, jump.name: jump}))
-            sample, rows = self._stack.sample, self._stack.rows()
-        self._background.submit(lambda: self._slowly(sample, rows, final=True))
+        self._ending = True
+        for one in self._stacks.values():
+            one.finish()
+        self._submit(final=True)
 
-    def _slowly(self, sample: "Sample | None", rows: "PreparedRows | None", *, final: bool) -> None:
-        """Fit the mean spectrum and map edge and white line, in the background's thread."""
-        try:
-            self._slow_maps(sample, rows, final)
-        except Exception as error:
-            with self._lock:
-                self._slow_troubles = (f"{type(error).__name__}: {error}",)
-        finally:
-            if final:
-                self.finished.set()
-                results = self.results
-                if results is not None:
-                    self._ended(results)
+    def _submit(self, *, final: bool) -> None:
+        """Have the background fit mean spectra, and map edges and white lines."""
+        works = [work for one in self._stacks.values() if (work := one.slow_work(final=final)) is not None]
 
-    def _slow_maps(self, sample: "Sample | None", rows: "PreparedRows | None", final: bool) -> None:
-        if sample is None:
-            return
-        from whiteline.analysis.live.edge_maps import Stopped, edge_maps
-        from whiteline.analysis.live.mean_spectrum import mean_spectrum
+        def job() -> None:
+            try:
+                for work in works:
+                    work(lambda: not self._background.closed)
+            finally:
+                if final:
+                    self.finished.set()
+                    results = self.results
+                    if results is not None:
+                        self._ended(results)
 
-        spectrum = mean_spectrum(sample, self.settings)
-        with self._lock:
-            self._spectrum = spectrum
-        if rows is None:
-            return
-        try:
-            found: dict[str, Any] = edge_maps(rows, sample, self.settings, lambda: not self._background.closed)
-        except Stopped:
-            return
-        except ValueError as trouble:
-            if final:
-                with self._lock:
-                    self._maps = {}
-                    self._slow_troubles = (f"edge energy and white line are not mapped: {trouble}",)
-            return
-        with self._lock:
-            self._maps, self._slow_troubles = found, ()
+        if works or final:
+            self._background.submit(job, at_once=final)

@@ -1,6 +1,6 @@
 """A result as one HDF5 file, laid out in the manner of NeXus: groups with a class, arrays with their unit.
 
-/entry                      NXentry: run, kind, exit status, energies
+/entry                      NXentry: run, kind, exit status, energies; of several places of a sample /entry_0, …
 /entry/maps/<name>          NXdata: value, error, valid
 /entry/frames               NXcollection: shift, confidence, sharpness … of each frame
 /entry/spectrum             NXdata: energy, absorption, error; normalised, fits and their parameters
@@ -44,7 +44,8 @@ def save(results: Results, folder: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        Metadata for a catalog: `path`, `run` (uid), `kind`, `maps`, `exit_status`, `settings_sha256`, `versions`.
+        Metadata for a catalog: `path`, `run` (uid), `kind`, `maps`, `positions`, `exit_status`, `settings_sha256`,
+        `versions`.
 
     Raises
     ------
@@ -57,8 +58,9 @@ def save(results: Results, folder: str | Path) -> dict[str, Any]:
     part = place / f".{results.uid}.{uuid4().hex[:8]}.part"
     try:
         with h5py.File(part, "w") as out:
-            _entry(out.create_group("entry"), results)
-            out.attrs["default"] = "entry"
+            for name, one in _entries(results).items():
+                _entry(out.create_group(name), one)
+                out.attrs["default"] = name
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -69,6 +71,7 @@ def save(results: Results, folder: str | Path) -> dict[str, Any]:
         "exit_status": results.exit_status,
         "complete": results.over,
         "maps": {name: {"unit": one.unit, "shape": list(one.value.shape)} for name, one in results.maps.items()},
+        "positions": sorted(results.positions),
         "energies": int(results.energies.size),
         "error": asdict(results.error),
         "settings_sha256": results.provenance.get("settings_sha256", ""),
@@ -77,16 +80,28 @@ def save(results: Results, folder: str | Path) -> dict[str, Any]:
     }
 
 
-def load_map(path: str | Path, name: str) -> Map:
+def load_map(path: str | Path, name: str, position: int | None = None) -> Map:
     """Read a map of a file that was saved.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    name : str
+        Of the map.
+    position : int, optional
+        Place of the sample, where there are several; that of the last frame if it is not given.
 
     Raises
     ------
     KeyError
-        If it has no map of that name, naming those that it has.
+        If it has no map of that name, or no such place, naming those that it has.
     """
     with h5py.File(path, "r") as held:
-        maps = held["entry/maps"]
+        entry = held.attrs["default"] if position is None else f"entry_{position}"
+        if entry not in held:
+            raise KeyError(f"{path} has no position {position}; it has {', '.join(held)}")
+        maps = held[entry]["maps"]
         if name not in maps:
             raise KeyError(f"{path} has no map {name!r}; it has {', '.join(maps) or 'none'}")
         one = maps[name]
@@ -94,15 +109,28 @@ def load_map(path: str | Path, name: str) -> Map:
         return Map(name, unit, one["value"][:], one["error"][:], one["valid"][:])
 
 
+def _entries(results: Results) -> dict[str, Results]:
+    """Return what is saved by its name; the one that leads comes last."""
+    if not results.positions:
+        return {"entry": results}
+    ordered = sorted(results.positions, key=lambda position: (position == results.position, position))
+    return {f"entry_{position}": results.positions[position] for position in ordered}
+
+
 def _entry(entry: Any, results: Results) -> None:
     entry.attrs["NX_class"] = "NXentry"
     entry["title"] = f"XANES analysis of {results.run}"
     entry["run_uid"], entry["kind"], entry["exit_status"] = results.uid, results.kind, results.exit_status
     entry["complete"] = bool(results.over)
+    if results.position is not None:
+        entry["position"] = results.position
     entry["troubles"] = np.array(results.troubles, h5py.string_dtype())
     _array(entry, "energies", results.energies, "eV")
     if results.pixel_um is not None:
         _array(entry, "pixel", results.pixel_um, "um")
+    if results.energy_shift is not None:
+        _array(entry, "energy_shift", results.energy_shift[0], "eV")
+        _array(entry, "energy_shift_error", results.energy_shift[1], "eV")
     if results.channels is not None:
         _array(entry, "channels", results.channels, "counts")
     maps = entry.create_group("maps")

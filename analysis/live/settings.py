@@ -39,7 +39,9 @@ class Settings:
     dark_level : float
         Counts without light, where the run has no darks.
     flats : {"same-energy", "nearest-energy", "nearest-time", "all"}
-        Which flats belong to a frame, see `runs.flats`.
+        Which flats belong to a frame, see `runs.flats`. Errors hold for flats of each energy. Where energies share a
+        flat they also share its noise, and errors are up to a fifth too large, or up to a half too small: then take the
+        flats of many frames.
     camera : str, optional
         Data key of the frames, if there are several cameras.
     register : bool

@@ -7,6 +7,7 @@ from whiteline.analysis.live.fraction_fit import planned_basis
 from whiteline.analysis.live.frame_work import sharpness_of
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.maps.accumulator import Accumulator
+from whiteline.analysis.registration.bad_pixels import binned
 from whiteline.analysis.stacks import density_of_block
 
 SIDE = 64
@@ -22,6 +23,7 @@ def warm_up(settings: Settings) -> None:
     """
     counts = np.random.default_rng(0).poisson(1000, (SIDE, SIDE))
     flat, dark = np.full((1, SIDE * SIDE), 3000, np.float32), np.zeros((1, SIDE * SIDE), np.float32)
+    dark[0, SIDE] = np.nan  # a hot pixel, as what is done about these is compiled, too
     for kind in (np.uint16, np.float32):
         density, variance, _ = density_of_block(counts.astype(kind).reshape(1, -1), flat, dark)
     if variance is None:
@@ -30,6 +32,7 @@ def warm_up(settings: Settings) -> None:
     aligner = Aligner(settings)
     aligner.start(image, None)
     aligner.measure(image, None)
+    binned(image, 2)
     brought_back(image, noise, Place(0.5, 0.5))
     sharpness_of(image, noise)
     if settings.references:

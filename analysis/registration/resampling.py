@@ -20,10 +20,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from whiteline.analysis.checks import require, require_finite, require_positive
 from whiteline.analysis.registration.bad_pixels import filled, good_pixels
+from whiteline.analysis.registration.spline_kernels import (
+    along_columns,
+    along_rows,
+    columns_reached,
+    rows_reached,
+)
 
 Image = NDArray[Any]
 Pair = tuple[float, float]
@@ -112,7 +117,7 @@ def resample_masked(
         reached = _reached(reached, at, order, axis)
     if result is array:
         result = array.copy()
-    result[~reached] = np.nan
+    np.copyto(result, np.nan, where=~reached)
     return result, reached
 
 
@@ -168,8 +173,13 @@ def noise_gain_map(shape: tuple[int, int], *, shift: Pair = (0.0, 0.0), scale: f
     """
     _require_image(shape)
     _require_geometry(shift, scale, order)
+    y, x = _gains(shape, shift, scale, order)
+    return np.asarray((y[:, None] * x[None]).astype(np.float32))
+
+
+def _gains(shape: tuple[int, ...], shift: Pair, scale: float, order: int) -> tuple[Image, Image]:
     y, x = (_gain_along(_coordinates(length, moved, scale), order) for length, moved in zip(shape, shift, strict=True))
-    return (y[:, None] * x[None]).astype(np.float32)
+    return y, x
 
 
 def resample_variance(
@@ -190,7 +200,8 @@ def resample_variance(
     """
     # Linear, as a cubic spline may overshoot below zero beside a step of the variance.
     moved, valid = resample_masked(variance, None, shift=shift, scale=scale, order=1)
-    moved *= noise_gain_map((moved.shape[0], moved.shape[1]), shift=shift, scale=scale, order=order)
+    for axis, gain in enumerate(_gains(moved.shape, shift, scale, order)):
+        moved *= gain.astype(moved.dtype).reshape((-1, 1) if axis == 0 else (1, -1))
     return moved, valid
 
 
@@ -287,45 +298,46 @@ def _along(image: Image, at: NDArray[np.float64], order: int, axis: int) -> Imag
     length = image.shape[axis]
     if np.array_equal(at, np.arange(length)):
         return image
-    if order > 1 and length > 1:
-        image = ndimage.spline_filter1d(image, order, axis, output=image.dtype, mode="mirror")
     first, weights = _taps(at, order)
-    lengthwise = (-1, 1) if axis == 0 else (1, -1)
-    result = np.zeros_like(image)
-    for number, weight in enumerate(weights):
-        taken = image.take(_mirrored(first + number, length), axis)
-        taken *= weight.astype(image.dtype).reshape(lengthwise)
-        result += taken
+    taken = np.stack([_mirrored(first + number, length) for number in range(len(weights))])
+    result = np.empty((at.size, image.shape[1]) if axis == 0 else (image.shape[0], at.size), image.dtype)
+    interpolate = along_columns if axis == 0 else along_rows
+    interpolate(image, taken, np.stack(weights).astype(image.dtype), order == 3, result)
     return result
 
 
 def _reached(good: NDArray[np.bool_], at: NDArray[np.float64], order: int, axis: int) -> NDArray[np.bool_]:
     """Where every pixel of the kernel is good, along one axis; a coordinate on a pixel asks for that pixel alone."""
     length = good.shape[axis]
+    inside = (at >= 0) & (at <= length - 1)
+    result: NDArray[np.bool_] = np.empty(good.shape, np.bool_)
+    result[...] = inside.reshape((-1, 1) if axis == 0 else (1, -1))
+    if good.all():
+        return result
     first, weights = _taps(at, order)
     own = (order - 1) // 2
     on_pixel = at == np.floor(at)
-    result = np.broadcast_to(((at >= 0) & (at <= length - 1)).reshape((-1, 1) if axis == 0 else (1, -1)), good.shape)
-    result = result.copy()
-    for number in range(len(weights)):
-        index = np.where(on_pixel, first + own, first + number)
-        result &= good.take(_mirrored(index, length), axis)
+    indices = [np.where(on_pixel, first + own, first + number) for number in range(len(weights))]
+    reached = columns_reached if axis == 0 else rows_reached
+    reached(good, np.stack([_mirrored(one, length) for one in indices]), result)
     return result
 
 
 @lru_cache
-def _prefilter(order: int) -> NDArray[np.float64]:
-    """Frequency response of the B-spline at whole pixels: what the prefilter divides by."""
+def _products(order: int) -> NDArray[np.float64]:
+    """Sum over all pixels of the product of two cardinal splines' prefilters, by how far they are apart.
+
+    By Parseval's theorem: the mean over all frequencies of one over the square of the B-spline's response.
+    """
     cosine = np.cos(2 * np.pi * np.arange(PERIOD) / PERIOD)
-    response: NDArray[np.float64] = np.ones(PERIOD) if order == 1 else (2 + cosine) / 3
-    return response
+    response = np.ones(PERIOD) if order == 1 else (2 + cosine) / 3
+    apart = np.fft.ifft(response**-2.0).real[: order + 1]
+    return np.asarray(apart[np.abs(np.subtract.outer(np.arange(order + 1), np.arange(order + 1)))])
 
 
 def _gain_along(at: NDArray[Any], order: int) -> NDArray[np.float64]:
-    """Sum of the squared weights of the cardinal spline, by Parseval's theorem."""
+    """Sum of the squared weights of the cardinal spline."""
     _, weights = _taps(at, order)
-    kernel = np.zeros((at.size, PERIOD))
-    kernel[:, : len(weights)] = np.stack(weights, axis=1)
-    response = np.fft.fft(kernel, axis=1) / _prefilter(order)
-    gain: NDArray[np.float64] = (np.abs(response) ** 2).mean(axis=1)
+    taps = np.stack(weights)
+    gain: NDArray[np.float64] = np.einsum("ij,ik,kj->j", taps, _products(order), taps, optimize=False)
     return gain

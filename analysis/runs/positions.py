@@ -1,14 +1,28 @@
-"""Where an axis was at each point: where it was sent, what it read, and what the interferometer says of the dwell."""
+"""Where an axis was at each point: where it was sent, what it read, and what the interferometer says of the dwell.
+
+A run may take several places of a sample at each energy. Then each point says by `position_index` which of the
+`positions` of the start document it is of, counted from 0.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whiteline.analysis.runs.builder import Point
 from whiteline.analysis.runs.roles import setpoint_key
 from whiteline.analysis.runs.streams import Stream
 
 Numbers = NDArray[np.float64]
+
+POSITION_INDEX = "position_index"
+"""Data key of the place of the sample that a point is of."""
+
+
+def position_of(point: Point) -> int | None:
+    """Return which place of the sample a point is of; None if it does not say."""
+    index = point.data.get(POSITION_INDEX)
+    return None if index is None else int(index)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from whiteline.analysis.runs.completeness import Completeness, completeness_of, 
 from whiteline.analysis.runs.flats import FlatPolicy, groups_of_flats
 from whiteline.analysis.runs.frames import FrameStack
 from whiteline.analysis.runs.path_map import PathMap, PathMapLike
-from whiteline.analysis.runs.positions import AxisPositions, positions_of
+from whiteline.analysis.runs.positions import AxisPositions, position_of, positions_of
 from whiteline.analysis.runs.rasters import on_map, pixels_of, raster_shape
 from whiteline.analysis.runs.roles import axes_of, energy_key, frames_key, setpoint_key, spectra_key
 from whiteline.analysis.runs.spectra import PointSpectrum, line_keys, spectrum_of
@@ -233,6 +233,30 @@ class Run:
             If it was not recorded with each point; `before_and_after` has what stood still.
         """
         return positions_of(self.stream(stream), axis)
+
+    @cached_property
+    def position_indices(self) -> tuple[int, ...]:
+        """Places of the sample that points are of so far, ascending; none where points do not say it."""
+        points = self.points.points if PRIMARY in self.streams else ()
+        return tuple(sorted({index for point in points if (index := position_of(point)) is not None}))
+
+    def at_position(self, index: int) -> "Run":
+        """Return the run with the points at one place of the sample only; flats and darks are those of all places.
+
+        Raises
+        ------
+        UnreadableRun
+            If there are no points of that place.
+        """
+        if index not in self.position_indices:
+            known = ", ".join(map(str, self.position_indices)) or "none"
+            raise UnreadableRun(f"{self.name} has no points at position {index} yet; it has those at {known}")
+        stream = self.points
+        there = tuple(point for point in stream.points if position_of(point) == index)
+        primary = Stream(stream.name, stream.run, there, stream.descriptors, stream.path_map)
+        # how many points there should be is said of all places together
+        start = {key: value for key, value in self.start.items() if key not in ("num_points", "num_intervals")}
+        return Run(start, self.stop, {**self.streams, PRIMARY: primary}, self.discarded, self.path_map)
 
     def before_and_after(self, key: str) -> Array:
         """Return a reading of the baseline: before the run and, if it has stopped, after it.

@@ -53,13 +53,14 @@ def stack(devices: Any, look: Callable[[], None]) -> Generator[Any, Any, None]:
 
     def point(stream: str) -> Generator[Any, Any, None]:
         yield from bps.checkpoint()
+        yield from bps.mv(devices.fast_shutter, "Closed" if stream == "dark" else "Open")
         yield from bps.trigger_and_read(read, name=stream)
+        yield from bps.mv(devices.fast_shutter, "Closed")
 
     def taken() -> Generator[Any, Any, None]:
         nonlocal paused
         yield from point("dark")
-        for shutter in shutters:
-            yield from bps.mv(shutter, "Open")
+        yield from bps.mv(devices.photon_shutter, "Open")
         for number, value in enumerate(ENERGIES):
             yield from bps.checkpoint()
             yield from bps.mv(energy, value)

@@ -10,7 +10,11 @@ import pytest
 NUMBERS = {
     "map-the-chemistry.md": r"fraction of .*: 0\.\d+, ± 0\.0\d+ in a pixel\n.* differ by -?0\.\d+ ± 0\.\d+ eV\n"
     r"\d+ pixels are not explained by the references\n"
-    r"edge at 83[34]\d\.\d\d eV, white line at 83[45]\d\.\d\d eV\n0\.\d+\n"
+    r"edge at 83[34]\d\.\d\d eV, white line at 83[45]\d\.\d\d eV\n0\.\d+\n",
+    "what-is-stored.md": r"success · 28 points, 28 of 28 energies\n"
+    r"<FrameStack camera_image .* 28 × 192 × 192 uint16, not read>\n"
+    r"8337 eV: transmission 0\.\d+\nfraction of Ni2\+: 0\.\d+ ± 0\.\d+ in a pixel\nthe same offline: True\n"
+    r"fail · 8 frames, all readable: True\n",
 }
 
 

@@ -53,9 +53,11 @@ class Made:
     md: dict[str, Any] = field(default_factory=dict)
     jump: float = 1.0
     similar_frames: bool = False
+    positions: int = 1
 
     def __post_init__(self) -> None:
         self.source = np.random.default_rng(self.seed)
+        self.position = 0
         rows, columns = (length + 64 for length in self.shape)
         first, second = references()
 
@@ -102,13 +104,14 @@ class Made:
             "energy_pixel": {"source": "x", "dtype": "number", "shape": [], "units": "nm"},
         }
         objects = {"camera": ["camera_image"], "energy": ["energy", "energy_magnification", "energy_pixel"]}
+        label = {"position_index": {"source": "PLAN", "dtype": "integer", "shape": []}}
         self.streams = {}
         self.descriptors = {}
         for name in ("dark", "flat", "primary"):
             self.streams[name] = self.bundle.compose_descriptor(
                 name=name,
-                data_keys=keys,
-                object_keys=objects,
+                data_keys=keys | (label if name == "primary" and self.positions > 1 else {}),
+                object_keys=objects | ({"position_index": ["position_index"]} if name == "primary" else {}),
                 configuration={"camera": {"data": {"camera_binning": 2}, "timestamps": {}, "data_keys": {}}},
             )
             self.descriptors[name] = self.streams[name].descriptor_doc
@@ -126,6 +129,7 @@ class Made:
 
     def _placed(self, wide: NDArray[np.float64], shift: tuple[float, float], scale: float) -> NDArray[np.float64]:
         """The part of a wide map that the camera sees, its content moved and enlarged about the middle."""
+        wide = np.roll(wide, 37 * self.position, axis=1)  # another place of the sample
         rows, columns = (np.arange(length) - (length - 1) / 2 for length in self.shape)
         y, x = (
             (one / scale - moved + (length - 1) / 2)
@@ -198,6 +202,8 @@ class Made:
             "energy_magnification": magnification,
             "energy_pixel": 20.0,
         }
+        if name == "primary" and self.positions > 1:
+            data["position_index"] = self.position
         event = self.streams[name].compose_event(
             data=data, timestamps=dict.fromkeys(data, self.clock), filled={"camera_image": False}, time=self.clock
         )
@@ -221,7 +227,9 @@ class Made:
         for index in chosen:
             if flats == "before":
                 yield from self.point("flat", index)
-            yield from self.point("sample", index)
+            for place in range(self.positions):
+                self.position = place
+                yield from self.point("sample", index)
             if flats == "after":
                 yield from self.point("flat", index)
         if flats == "once":

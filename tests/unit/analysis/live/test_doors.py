@@ -70,6 +70,46 @@ def test_a_trigger_ends_when_what_was_recorded_before_it_is_worked_out(live: Liv
     assert sharp["live_sharpness_value"] > 0
 
 
+def test_a_frame_on_its_way_into_its_file_is_awaited_while_all_else_goes_on(made: Made) -> None:
+    live = LiveXanes(references=references(), wait_for_file_s=60)
+    for pair in (*made.begin(), *made.point("dark"), *made.point("flat", 0), *made.point("sample", 0)):
+        live(*pair)
+    live.shift.trigger().wait(60)
+    late = made.frame(1, "sample")
+    for pair in (*made.point("flat", 1), *made.point("sample", 1, written=False)):
+        live(*pair)
+    status = live.shift.trigger()
+    # a question that comes later is not answered before, nor is one lost
+    error = live.error.trigger()
+    assert not threading.Event().wait(0.2)
+    assert not status.done
+    assert not error.done
+    assert live.results is not None
+    assert live.results.energies.size == 1
+    made.dataset.resize(made.taken, axis=0)
+    made.dataset[made.taken - made.frames :] = late
+    made.dataset.flush()
+    assert status.exception(60) is None
+    assert error.exception(60) is None
+    assert live.shift.read()["live_shift_frame"]["value"] == 2
+    live.close()
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_flats_before_and_after_by_turns_keep_no_frame_waiting(made: Made, first: bool) -> None:
+    live = LiveXanes(references=references(), wait_for_file_s=60)
+    for pair in (*made.begin(), *made.point("dark")):
+        live(*pair)
+    for index in range(6):
+        before = (index % 2 == 0) == first
+        points = ["flat", "sample"] if before else ["sample", "flat"]
+        for kind in points:
+            for pair in made.point(kind, index):
+                live(*pair)
+        assert live.wait(60).energies.size == index + 1
+    live.close()
+
+
 def test_a_frame_whose_flat_comes_later_is_worked_out_on_demand(live: LiveXanes, made: Made) -> None:
     for pair in (*made.begin(), *made.point("dark"), *made.point("sample", 0)):
         live(*pair)

@@ -9,6 +9,7 @@ import pytest
 from making_runs import DARK, EDGE, Document, Made, references, usual_energies
 
 from whiteline.analysis.live import LiveXanes, Results, analyse
+from whiteline.analysis.runs import open_run
 
 SHAPE = (160, 170)
 PULL = 0.08
@@ -51,6 +52,7 @@ def require_same(live: Results, batch: Results) -> None:
     for frame, same in zip(live.frames, batch.frames, strict=True):
         assert (frame.shift_y, frame.used_x, frame.energy) == (same.shift_y, same.used_x, same.energy)
     assert live.error.fit == batch.error.fit
+    assert live.energy_shift == pytest.approx(batch.energy_shift, abs=1e-4)
     assert live.spectrum is not None
     assert batch.spectrum is not None
     np.testing.assert_allclose(live.spectrum.absorption, batch.spectrum.absorption, rtol=1e-6)
@@ -62,6 +64,28 @@ def pulls(results: Results, made: Made, *, but: tuple[slice, slice] | None = Non
     if but is not None:
         valid[but] = False
     return ((found.value - made.fraction()) / found.error)[valid]
+
+
+def expected_pull(made: Made, documents: Sequence[Document]) -> float:
+    """The scatter over the error that the noise of frames and flats must give, where energies may share a flat.
+
+    Errors take the noise of a flat for one of its own at each energy. What energies share adds up, with the signs that
+    they have in the fraction: more than that, or less.
+    """
+    jump, background = (made._placed(wide, (0.0, 0.0), 1.0).ravel() for wide in (made.wide_jump, made.wide_background))
+    fraction = made.fraction().ravel()
+    first, second = (one[:, None] for one in made.absorption)
+    noise = np.exp(background + jump * ((1 - fraction) * first + fraction * second))  # in units of that of a flat
+    matrix = np.hstack([first, second, np.ones_like(first), np.asarray(made.energies)[:, None] - EDGE])
+    root = 1 / np.sqrt(noise.mean(axis=1) + 1)
+    of_first, of_second = np.linalg.pinv(matrix * root[:, None])[:2] * root
+    # how the fraction follows each energy, in the order in which they were taken
+    taken = [int(np.argmin(np.abs(one - np.asarray(made.energies)))) for one in open_run(documents).energies]
+    slope = ((of_second[:, None] * (1 - fraction) - of_first[:, None] * fraction) / jump)[taken]
+    flats = np.array([one for (one,) in open_run(documents).flat_groups()])
+    shared = sum(slope[flats == one].sum(axis=0) ** 2 for one in np.unique(flats))
+    alone = (slope**2 * noise[taken]).sum(axis=0)
+    return float(np.sqrt(np.mean((alone + shared) / (alone + (slope**2).sum(axis=0)))))
 
 
 def walk(seed: int, number: int) -> np.ndarray:
@@ -115,8 +139,7 @@ def test_any_order_of_energies_and_any_policy_of_flats(made: Callable[..., Made]
     documents = list(run.whole([int(one) for one in order], flats))
     live, _ = followed(documents, register=False)
     require_same(live, analyse(documents, references=references(), register=False))
-    # The noise of a flat that all energies share is a background, which the fit takes out: there errors are too large.
-    assert (0.8 if flats == "once" else 0.92) < pulls(live, run).std() < 1.08
+    assert pulls(live, run).std() == pytest.approx(expected_pull(run, documents), abs=PULL)
 
 
 def redone(run: Made, at: Sequence[int]) -> list[Document]:
@@ -205,6 +228,20 @@ def test_passes_over_the_same_energies_all_count(made: Callable[..., Made]) -> N
     assert pulls(live, run).std() == pytest.approx(1, abs=PULL)
     assert live.spectrum is not None
     assert live.spectrum.energy.size == len(run.energies)
+
+
+def test_references_on_another_scale_of_energy_are_told(made: Callable[..., Made]) -> None:
+    documents = list(made().whole())
+    live, _ = followed(documents, register=False)
+    assert live.energy_shift is not None
+    value, error = live.energy_shift
+    assert abs(value) < 5 * error + 0.005
+    assert error < 0.05
+    off = [type(one)(one.name, one.energy + 0.4, one.absorption) for one in references()]
+    shifted = analyse(documents, references=off, register=False, maps=False)
+    assert shifted.energy_shift is not None
+    assert shifted.energy_shift[0] == pytest.approx(-0.4, abs=5 * error + 0.005)
+    assert "references off by -0.4" in shifted.line
 
 
 def test_a_species_that_was_left_out_is_seen(made: Callable[..., Made]) -> None:
