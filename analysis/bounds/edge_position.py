@@ -1,8 +1,8 @@
 """How well the position of an edge can be known: its half height, its white line, or the maximum of the spectrum.
 
 The edge is that of the physics of XANES: background b0 + b1 (E − E0), arctangent step, Lorentzian white line, Gaussian
-pre-edge peak, as seen with the resolution of the monochromator. Every parameter is unknown: heights, widths and
-background cost the position what their correlation with it costs.
+pre-edge peak, as seen with the resolution of the monochromator, see `lineshapes`. Every parameter is unknown: heights,
+widths and background cost the position what their correlation with it costs.
 """
 
 from dataclasses import dataclass, replace
@@ -15,11 +15,10 @@ from scipy.optimize import brentq
 from whiteline.analysis.bounds.information import bound, total_information, transmission_weight
 from whiteline.analysis.checks import require, require_energy, require_positive
 from whiteline.analysis.constants import FWHM_PER_SIGMA
+from whiteline.analysis.lineshapes import gaussian_peak, lorentzian_peak, voigt_step
 
 Array = NDArray[Any]
 Position = Literal["white line", "half height", "maximum"]
-
-NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(48)
 
 STEP = 1e-4
 """Step of differences, of a parameter of order one or in eV: central ones are then right to 1e-8."""
@@ -106,21 +105,14 @@ class Edge:
 
     def above_background(self, energies: ArrayLike) -> NDArray[np.float64]:
         """Return the optical density less that of the background, with the resolution."""
-        grid = np.asarray(energies, float)
-        if self.resolution == 0:
-            return self._sharp(grid)
-        # The convolution with a Gaussian by Gauss and Hermite.
-        places = grid[..., None] + self.resolution / FWHM_PER_SIGMA * NODES
-        return np.asarray(self._sharp(places) @ (NODE_WEIGHTS / NODE_WEIGHTS.sum()), float)
-
-    def _sharp(self, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+        grid, sigma = np.asarray(energies, float), self.resolution / FWHM_PER_SIGMA
         height, place, width = self.white_line
-        value = self.jump * (0.5 + np.arctan((grid - self.position) / (self.width / 2)) / np.pi)
-        value = value + height / (1 + ((grid - place) / width) ** 2)
+        density = self.jump * voigt_step(grid - self.position, sigma, self.width / 2)
+        density = density + height * lorentzian_peak(grid - place, width, sigma, 0.0)
         if self.pre_edge is not None:
             height, place, width = self.pre_edge
-            value = value + height * np.exp(-0.5 * ((grid - place) / width) ** 2)
-        return np.asarray(value, float)
+            density = density + height * gaussian_peak(grid - place, width, sigma, 0.0)
+        return np.asarray(density, float)
 
     def where(self, position: Position) -> float:
         """Return the white line Ew, the energy of half height, or that of the maximum [eV].

@@ -10,29 +10,20 @@ the columns are first made orthogonal over the planned energies, in float64.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.blocks import Array, in_threads, over_pixels
 from whiteline.analysis.checks import require_energy, require_positive
 from whiteline.analysis.energies import SAME_ENERGY_EV
 from whiteline.analysis.maps.basis import Basis, Floats, why_undetermined
-from whiteline.analysis.maps.linear import (
-    LEAST_JUMP_OVER_NOISE,
-    SAMPLE_PIXELS,
-    Composition,
-    divide_by_sum,
-    shares_with_errors,
-    single,
-)
+from whiteline.analysis.maps.composition import LEAST_JUMP_OVER_NOISE, Composition, shares_with_errors
+from whiteline.analysis.maps.growing_sums import add_frame, excluded_pixels
+from whiteline.analysis.maps.linear import SAMPLE_PIXELS
 from whiteline.analysis.maps.map import Map
-from whiteline.analysis.maps.products import PIECE, product
+from whiteline.analysis.maps.products import PIECE, product, single
 
 STRETCH = 32 * PIECE
 """Pixels that a thread works on at a time."""
-
-PLAIN_NAN, NUMBER_IN_NAN = np.uint32(0x7FC00000), np.uint32(0x003FFFFF)
-"""A float32 that is no number has 22 bits to spare."""
 
 
 class Accumulator:
@@ -218,7 +209,7 @@ class Accumulator:
 
             def kernel(block: Array) -> tuple[Array, Array, Array]:
                 amounts, moments = product(rows, block[:columns]), product(pairs, block[columns:sums])
-                good = ~_excluded(block[sums + self._kept])
+                good = ~excluded_pixels(block[sums + self._kept])
                 _, _, _, *jump = shares_with_errors(amounts, moments, good, *self._limits)
                 return jump[0], jump[1], jump[2]
 
@@ -311,7 +302,7 @@ class Accumulator:
         counts = self._images[self._columns + self._pairs + self._kept].view(np.uint32)
 
         def work(start: int, stop: int) -> None:
-            _update(
+            add_frame(
                 self._images, counts, frame, noise, mask, step, steps, rows, pairs, sign, *self._limits, start, stop
             )
 
@@ -324,96 +315,3 @@ def _weight(variance: Array, energy: float) -> float:
     if not good.size:
         raise ValueError(f"the variance at {energy:.10g} eV is nowhere finite and above 0; leave that frame out")
     return float(1 / good.mean(dtype=float))
-
-
-def _excluded(error: Array) -> NDArray[np.bool_]:
-    """Where the error of a fraction says that the pixel was not good in some frame."""
-    bits = np.ascontiguousarray(error).view(np.uint32)
-    excluded: NDArray[np.bool_] = np.isnan(error) & ((bits & NUMBER_IN_NAN) > 0)
-    return excluded
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _update(
-    images: Array,
-    counts: Array,
-    frame: Array,
-    noise: Array,
-    mask: Array,
-    step: Array,
-    steps: Array,
-    rows: Array,
-    pairs: Array,
-    sign: int,
-    least: np.float32,
-    over_noise: np.float32,
-    first: int,
-    last: int,
-) -> None:
-    """Add a frame to the sums of some pixels, and work out the fractions if there are rows to do it.
-
-    The error of a pixel that is excluded is NaN, and the spare bits of that NaN count from how many frames it was
-    excluded: so no image is needed for what few pixels have.
-    """
-    columns, number = step.size, rows.shape[0]
-    kept = (images.shape[0] - columns - steps.size) // 2
-    result = columns + steps.size
-    y, v, infinite = np.empty(PIECE, np.float32), np.empty(PIECE, np.float32), np.float32(np.inf)
-    excluded = np.empty(PIECE, np.uint32)
-    amounts, moments = np.empty((number, PIECE), np.float32), np.empty((pairs.shape[0], PIECE), np.float32)
-    errors = np.empty((number, PIECE), np.float32)
-    jump, jump_error = np.empty(PIECE, np.float32), np.empty(PIECE, np.float32)
-    valid, known = np.empty(PIECE, np.bool_), np.empty(PIECE, np.bool_)
-    change = np.uint32(1) if sign > 0 else np.uint32(0xFFFFFFFF)
-    for start in range(first, last, PIECE):
-        stop = min(start + PIECE, last)
-        size = stop - start
-        one, spread, bits = frame[start:stop], noise[start:stop], counts[start:stop]
-        for p in range(size):
-            good = (np.abs(one[p]) < infinite) & (spread[p] > np.float32(0)) & (spread[p] < infinite)
-            y[p] = one[p] if good else np.float32(0)
-            v[p] = spread[p] if good else np.float32(0)
-            before = bits[p] & NUMBER_IN_NAN if (bits[p] & PLAIN_NAN) == PLAIN_NAN else np.uint32(0)
-            excluded[p] = before if good else before + change
-        if mask.size:
-            for p in range(size):
-                if not mask[start + p] and v[p] > np.float32(0):
-                    y[p], v[p], excluded[p] = np.float32(0), np.float32(0), excluded[p] + change
-        for k in range(columns):
-            sums, by = images[k, start:stop], step[k]
-            for p in range(size):
-                sums[p] += by * y[p]
-        for k in range(steps.size):
-            sums, by = images[columns + k, start:stop], steps[k]
-            for p in range(size):
-                sums[p] += by * v[p]
-        for i in range(number):
-            row = amounts[i]
-            row[:] = np.float32(0)
-            for k in range(columns):
-                sums, by = images[k, start:stop], rows[i, k]
-                for p in range(size):
-                    row[p] += by * sums[p]
-        for i in range(pairs.shape[0]):
-            row = moments[i]
-            row[:] = np.float32(0)
-            for k in range(steps.size):
-                sums, by = images[columns + k, start:stop], pairs[i, k]
-                for p in range(size):
-                    row[p] += by * sums[p]
-        if number:
-            for p in range(size):
-                valid[p] = excluded[p] == np.uint32(0)
-            divide_by_sum(amounts, moments, least, over_noise, errors, valid, jump, jump_error, known)
-        else:
-            valid[:] = False
-        for i in range(kept):
-            # Of two references the second is kept.
-            source = i + 1 if number == 2 else i
-            value, error = images[result + i, start:stop], images[result + kept + i, start:stop]
-            for p in range(size):
-                value[p] = amounts[source, p] if valid[p] else np.float32(np.nan)
-                error[p] = errors[source, p] if valid[p] else np.float32(np.nan)
-        for p in range(size):
-            if not valid[p]:
-                bits[p] = PLAIN_NAN | excluded[p]

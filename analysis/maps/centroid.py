@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.checks import require_finite
-from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import (
     LEAST_JUMP_OVER_NOISE,
     EdgeNormalisation,
@@ -19,9 +18,10 @@ from whiteline.analysis.maps.edge_jump import (
     normalisation_of,
 )
 from whiteline.analysis.maps.energy_checks import checked_energies, checked_window
-from whiteline.analysis.maps.half_height import spline_pieces
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import Projection, learnt
+from whiteline.analysis.maps.spline_pieces import spline_pieces
+from whiteline.analysis.stacks.counting import Noise
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

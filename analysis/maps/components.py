@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.blocks import over_pixels
 from whiteline.analysis.checks import require, require_finite
-from whiteline.analysis.maps.counting_noise import CountingNoise
 from whiteline.analysis.maps.energy_checks import checked_energies
 from whiteline.analysis.maps.pixel_sample import drawn_pixels
+from whiteline.analysis.stacks.counting import CountingNoise
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

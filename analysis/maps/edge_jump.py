@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.blocks import over_pixels
 from whiteline.analysis.checks import require, require_energy
-from whiteline.analysis.maps.counting_noise import CountingNoise, Noise
 from whiteline.analysis.maps.energy_checks import checked_energies
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import Projection, learnt
 from whiteline.analysis.maps.projected_pixels import Evaluation
+from whiteline.analysis.stacks.counting import CountingNoise, Noise
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -185,18 +186,39 @@ def edge_jump(
 
 def linear_evaluation(projection: Projection, functional: Floats, least_over_noise: float) -> Evaluation:
     """Return the evaluation of a linear functional (E,) of the spectrum by way of its projection."""
-    of_components = projection.components @ functional
-    outside = projection.outside(functional[None])[:, 0, 0].astype(np.float32)
-    first, second = np.tril_indices(of_components.size)
-    twice = np.where(first == second, 1.0, 2.0)
-    row = of_components.astype(np.float32)
-    error_row = (twice * of_components[first] * of_components[second]).astype(np.float32)
+    row = projection.components @ functional
+    outside = projection.outside(functional[None])[:, 0, 0]
 
     def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
-        value, error = row @ scores, np.sqrt(np.maximum(error_row @ covariance + outside @ learning, 0))
+        value, error = np.empty(scores.shape[1]), np.empty(scores.shape[1])
+        _linear(scores, covariance, learning, row, outside, value, error)
         return value, error, value > least_over_noise * error
 
     return evaluate
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _linear(
+    scores: Array, covariance: Array, learning: Array, row: Array, outside: Array, value: Array, error: Array
+) -> None:
+    """Put a combination of the scores into `value`, and its standard error into `error`, (pixels,) each."""
+    value[:], error[:] = 0.0, 0.0
+    pixels, place = value.size, 0
+    for j in range(row.size):
+        by = row[j]
+        for p in range(pixels):
+            value[p] += by * scores[j, p]
+        for i in range(j + 1):
+            both = by * row[i] * (1.0 if i == j else 2.0)
+            for p in range(pixels):
+                error[p] += both * covariance[place, p]
+            place += 1
+    for band in range(outside.size):
+        of = outside[band]
+        for p in range(pixels):
+            error[p] += of * learning[band, p]
+    for p in range(pixels):
+        error[p] = 0.0 if error[p] < 0 else np.sqrt(error[p])  # by rounding; what is not finite stays so
 
 
 def _intervals(energy: Floats) -> Floats:

@@ -1,14 +1,11 @@
 """Fractions and their errors straight from a file of raw frames, with no stack in memory.
 
 A block of rows is read from every frame, turned into optical density and variance, and fitted, while it lies in the
-cache. Frames that a camera's file writer left uncompressed, one chunk a frame, are read past the HDF5 library: a row of
-pixels has its place in the file, and the library would read a chunk whole, one thread at a time.
+cache; `direct_rows` says how it is read.
 """
 
-import os
 import threading
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -17,16 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.blocks import Array, over_pixels
 from whiteline.analysis.maps.basis import Basis, Floats
-from whiteline.analysis.maps.linear import (
-    LEAST_JUMP_OVER_NOISE,
-    Composition,
-    packed,
-    pairs_of,
-    prepared,
-    shares_with_errors,
-    single,
-)
-from whiteline.analysis.maps.products import PIECE, as_line
+from whiteline.analysis.maps.composition import LEAST_JUMP_OVER_NOISE, Composition, packed, pairs_of, shares_with_errors
+from whiteline.analysis.maps.direct_rows import AsItIs, direct
+from whiteline.analysis.maps.linear import prepared
+from whiteline.analysis.maps.products import PIECE, add_four, as_line, in_fours, single
 from whiteline.analysis.stacks.checks import require_stack
 from whiteline.analysis.stacks.counting import Counting
 from whiteline.analysis.stacks.optical_density import COUNTED, density_and_variance, density_of_block, require_light
@@ -104,13 +95,15 @@ def composition_of_raw(
     least = np.float32(least_jump), np.float32(least_jump_over_noise)
     # A lazy result reads its files when this has long returned.
     lazy = any(type(one).__module__.partition(".")[0] == "dask" for one in (raw, flat))
-    with AsItIs(raw) if lazy else direct(raw) as counts, AsItIs(flat) if lazy else direct(flat) as beside:
+    reading = threading.Lock()
+    ready = [AsItIs(one) if lazy else direct(one, reading) for one in (raw, flat)]
+    with ready[0] as counts, ready[1] as beside:
         beam = beside if len(beams) == len(counts.shape) else np.asarray(beside)[None]
         require_light(beam, floor, basis.energies)
 
         chosen = _weights(counts, beam, floor, counting, basis.energies) if weights is None else weights
         rows = prepared(basis, chosen).rows
-        own, pairs = single(rows), single(pairs_of(rows))
+        own, pairs = in_fours(rows), in_fours(pairs_of(rows))
         noise_of = noise_constants(counting)
         flats = single(counting.gain / averaged)
         kind = np.uint16 if counts.dtype == np.uint16 else np.float32
@@ -153,7 +146,7 @@ def _sums_of_raw(
     moments: Array,
 ) -> None:
     """Coefficients and covariances of a block: four energies at a time, which stay in the nearest cache."""
-    energies, pixels = rows.shape[1], amounts.shape[1]
+    energies, pixels = flats.size, amounts.shape[1]
     y, v, valid = np.empty((4, PIECE), np.float32), np.empty((4, PIECE), np.float32), np.empty(PIECE, np.bool_)
     full, read, own, dark_noise = noise_of
     for start in range(0, pixels, PIECE):
@@ -173,138 +166,8 @@ def _sums_of_raw(
                     raw[at : at + size], flat[beam : beam + size], dark[start:stop],
                     full, read, own, flats[first + i], dark_noise, y[i, :size], v[i, :size], valid[:size],
                 )  # fmt: skip
-            _add_four(amounts, rows, first, together, y, start, stop)
-            _add_four(moments, pairs, first, together, v, start, stop)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _add_four(sums: Array, rows: Array, first: int, together: int, values: Array, start: int, stop: int) -> None:
-    """Add to each sum its rows times four energies."""
-    zero = np.float32(0)
-    y0, y1, y2, y3 = values[0], values[1], values[2], values[3]
-    for m in range(sums.shape[0]):
-        a = rows[m, first]
-        b = rows[m, first + 1] if together > 1 else zero
-        c = rows[m, first + 2] if together > 2 else zero
-        d = rows[m, first + 3] if together > 3 else zero
-        row = sums[m, start:stop]
-        for p in range(stop - start):
-            row[p] += a * y0[p] + b * y1[p] + c * y2[p] + d * y3[p]
-
-
-class DirectRows:
-    """A dataset whose frames lie in one piece each, read by rows at their place in the file.
-
-    What is read holds until the same thread reads again: copy it to keep it.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    offsets : sequence of int
-        Where each frame begins [bytes].
-    shape : tuple of int
-        (E, Y, X).
-    dtype : dtype
-        Of the numbers in the file.
-    """
-
-    def __init__(self, path: str, offsets: Sequence[int], shape: tuple[int, ...], dtype: Any) -> None:
-        self.shape, self.dtype = shape, np.dtype(dtype)
-        self._offsets = tuple(offsets)
-        self._row = int(np.prod(shape[2:])) * self.dtype.itemsize
-        self._file = os.open(path, os.O_RDONLY)
-        self._of_thread = threading.local()
-
-    def __enter__(self) -> "DirectRows":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._file)
-
-    def __getitem__(self, key: Any) -> Array:
-        frames, rows = key if isinstance(key, tuple) else (key, slice(None))
-        one_row = isinstance(rows, int)
-        start, stop, _ = slice(rows, rows + 1).indices(self.shape[1]) if one_row else rows.indices(self.shape[1])
-        one_frame = isinstance(frames, int)
-        found = self._read(range(self.shape[0])[slice(frames, frames + 1) if one_frame else frames], start, stop)
-        if one_row:
-            found = found[:, 0]
-        return found[0] if one_frame else found
-
-    def _read(self, frames: Sequence[int], start: int, stop: int) -> Array:
-        height = max(0, stop - start)
-        size, begin = height * self._row, start * self._row
-        into = self._buffer(len(frames) * size)
-        for number, frame in enumerate(frames):
-            part = into[number * size : (number + 1) * size]
-            got = os.preadv(self._file, (part,), self._offsets[frame] + begin)
-            while got < size:  # a read may be cut short by a signal
-                more = os.preadv(self._file, (part[got:],), self._offsets[frame] + begin + got)
-                if more <= 0:
-                    raise ValueError(f"the file ends within frame {frame}: it was not written to its end")
-                got += more
-        return np.frombuffer(into, self.dtype).reshape(len(frames), height, *self.shape[2:])
-
-    def _buffer(self, size: int) -> memoryview:
-        """Memory of this thread: fresh memory for every block would cost more than to read into it."""
-        held: memoryview | None = getattr(self._of_thread, "buffer", None)
-        if held is None or len(held) < size:
-            held = self._of_thread.buffer = memoryview(bytearray(size))
-        return held[:size]
-
-
-class AsItIs:
-    """Anything that needs no care to be opened and closed."""
-
-    def __init__(self, stack: Any) -> None:
-        self._stack = stack
-
-    def __enter__(self) -> Any:
-        return self._stack
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def direct(stack: Any) -> Any:
-    """Return a context that gives a stack to read rows from: past the HDF5 library if its frames allow that.
-
-    They do if the file is an ordinary one, and each frame lies in it as one piece: uncompressed, unfiltered, in the
-    byte order of this machine, one chunk a frame or all in one.
-    """
-    offsets = frame_offsets(stack)
-    if offsets is None:
-        return AsItIs(stack)
-    return DirectRows(stack.file.filename, offsets, stack.shape, stack.dtype)
-
-
-def frame_offsets(stack: Any) -> list[int] | None:
-    """Return where the frames of a dataset begin in its file [bytes], or None if that is not so simple."""
-    if type(stack).__module__.partition(".")[0] != "h5py" or len(stack.shape) != 3 or 0 in stack.shape:
-        return None
-    plain = stack.file.driver in ("sec2", "stdio") and stack.file.userblock_size == 0
-    simple = stack.id.get_create_plist().get_nfilters() == 0 and not stack.is_virtual and not stack.external
-    if not (plain and simple and stack.dtype.isnative and stack.dtype.kind in "uif"):
-        return None
-    frame = int(np.prod(stack.shape[1:])) * stack.dtype.itemsize
-    if stack.chunks is None:
-        first = stack.id.get_offset()
-        return None if first is None else [first + index * frame for index in range(stack.shape[0])]
-    if stack.chunks != (1, *stack.shape[1:]):
-        return None
-    # What is still in the library's cache must be in the file before it is read past the library.
-    if stack.file.mode != "r":
-        stack.file.flush()
-    found: list[int] = []
-    for index in range(stack.shape[0]):
-        chunk = stack.id.get_chunk_info_by_coord((index, 0, 0))
-        if chunk.byte_offset is None or chunk.size != frame:
-            return None
-        found.append(int(chunk.byte_offset))
-    return found
+            add_four(amounts, rows, first, y[0, :size], y[1], y[2], y[3], start)
+            add_four(moments, pairs, first, v[0, :size], v[1], v[2], v[3], start)
 
 
 def _weights(raw: Any, flat: Any, dark: Array, counting: Counting, energies: Floats) -> Floats:

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
 
-from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import (
     LEAST_JUMP_OVER_NOISE,
     EdgeNormalisation,
@@ -25,12 +23,25 @@ from whiteline.analysis.maps.edge_jump import (
 from whiteline.analysis.maps.energy_checks import checked_energies, checked_window
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import Projection, learnt
+from whiteline.analysis.maps.spline_pieces import (
+    at_knot,
+    combined,
+    spline_pieces,
+    spread,
+    square_of_pieces,
+    values_at_knots,
+    weighted,
+)
+from whiteline.analysis.stacks.counting import Noise
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 SEARCH_EV = (-20.0, 40.0)
 """Where the rising edge is looked for, relative to the edge: shifts of valence and of calibration lie within."""
+
+MOST_STEPS, LEAST_STEP_EV = 60, 1e-6
+"""Of the search for a crossing: where a step is shorter, it ends."""
 
 
 def half_height(
@@ -99,155 +110,74 @@ def half_height(
     of_jump = linear_evaluation(projection, jump, least_jump_over_noise)
 
     def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
-        heights = at_knots @ scores
-        value, error, good = _crossings(scores, covariance, learning, heights, knots, pieces, outside)
+        value, error, good = _crossings(scores, covariance, learning, at_knots, knots, pieces, outside)
         return value, error, good & of_jump(scores, covariance, learning)[2]
 
     return Map("edge energy", "eV", *projection.over(evaluate, optical_density, variance, valid))
 
 
-def spline_pieces(energy: Floats, curves: Floats, low: float, high: float, parts: int = 1) -> tuple[Floats, Floats]:
-    """Return the cubic splines through curves, (k, E), by their pieces from low to high.
-
-    Parameters
-    ----------
-    energy : ndarray, shape (E,)
-        Energies [eV], in any order.
-    curves : ndarray, shape (k, E)
-        What to interpolate.
-    low, high : float
-        Range [eV].
-    parts : int
-        Into how many pieces to cut each interval between two energies.
-
-    Returns
-    -------
-    knots : ndarray, shape (n + 1,)
-        The ends of the range and the energies between them, ascending [eV].
-    pieces : ndarray, shape (n, 4, k)
-        Coefficients of (E − knot)³, (E − knot)², (E − knot) and 1.
-    """
-    order = np.argsort(energy)
-    spline = CubicSpline(energy[order], curves[:, order].T)
-    inside = spline.x[(spline.x > low) & (spline.x < high)]
-    whole = np.concatenate([[low], inside, [high]])
-    cuts = np.arange(parts) / parts
-    knots = np.append((whole[:-1, None] + np.diff(whole)[:, None] * cuts).ravel(), high)
-    # The third derivative jumps at an energy, so it is taken in the middle of the piece.
-    cubic = spline((knots[:-1] + knots[1:]) / 2, 3) / 6
-    return knots, np.stack([cubic, spline(knots[:-1], 2) / 2, spline(knots[:-1], 1), spline(knots[:-1])], axis=1)
-
-
-def values_at_knots(knots: Floats, pieces: Floats) -> Floats:
-    """Return the values of the pieces of splines at their knots, shape (n + 1, k)."""
-    last = (knots[-1] - knots[-2]) ** np.array([3, 2, 1, 0]) @ pieces[-1]
-    return np.vstack([pieces[:, 3], last])
-
-
-def square_of_pieces(products: Floats) -> Floats:
-    """Return the squares of polynomials as polynomials, highest power first, from the products of their coefficients.
-
-    Parameters
-    ----------
-    products : ndarray, shape (…, m, m)
-        Products of the coefficients of polynomials of m coefficients, in whatever scalar product.
-
-    Returns
-    -------
-    ndarray, shape (…, 2 m − 1)
-        Coefficients of the squares.
-    """
-    count = products.shape[-1]
-    squares = np.zeros((*products.shape[:-2], 2 * count - 1))
-    for power in range(count):
-        squares[..., power : power + count] += products[..., power, :]
-    return squares
-
-
-@njit(cache=True, nogil=True)
-def weighted(learning: Array, pixel: int, squares: Array, piece: int, offset: float) -> float:
-    """Return the sum over the bands of what is learnt wrong in each (b, pixels) times its polynomial (n, b, m)."""
-    total = 0.0
-    for band in range(learning.shape[0]):
-        value = 0.0
-        for power in range(squares.shape[2]):
-            value = value * offset + squares[piece, band, power]
-        total += learning[band, pixel] * value
-    return total
-
-
-@njit(cache=True, nogil=True)
-def spread(row: Array, covariance: Array, pixel: int) -> float:
-    """Return the variance of Σ row_j s_j in a pixel, from the lower triangle of the covariance of the scores."""
-    total, place = 0.0, 0
-    for j in range(row.size):
-        for i in range(j):
-            total += 2 * row[i] * row[j] * covariance[place, pixel]
-            place += 1
-        total += row[j] * row[j] * covariance[place, pixel]
-        place += 1
-    return total
-
-
-@njit(cache=True, nogil=True)
-def combined(pieces: Array, piece: int, scores: Array, pixel: int) -> tuple[float, float, float, float]:
-    """Return the four coefficients of one piece of the spline of a pixel: those of each component times its score."""
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    for j in range(scores.shape[0]):
-        score = float(scores[j, pixel])
-        a += pieces[piece, 0, j] * score
-        b += pieces[piece, 1, j] * score
-        c += pieces[piece, 2, j] * score
-        d += pieces[piece, 3, j] * score
-    return a, b, c, d
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _crossings(
     scores: Array, covariance: Array, learning: Array, heights: Array, knots: Array, pieces: Array, outside: Array
 ) -> tuple[Array, Array, Array]:
     number, pixels = scores.shape
     value, error = np.full(pixels, np.nan), np.full(pixels, np.nan)
     good, row = np.zeros(pixels, np.bool_), np.empty(number)
-    first = np.full(pixels, -1, np.int32)
-    for knot in range(knots.size - 1, 0, -1):  # backwards, so that the first crossing is the last to be written
+    first, zero = np.full(pixels, -1, np.int32), np.float32(0)
+    before, after = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    at_knot(heights, knots.size - 1, scores, after)
+    for knot in range(knots.size - 2, -1, -1):  # backwards, so that the first crossing is the last to be written
+        at_knot(heights, knot, scores, before)
         for pixel in range(pixels):
-            if (heights[knot - 1, pixel] < 0) & (heights[knot, pixel] >= 0):
-                first[pixel] = knot - 1
+            if before[pixel] < zero and after[pixel] >= zero:
+                first[pixel] = knot
+        before, after = after, before
+    cubic, width = np.empty((4, pixels)), np.empty(pixels)
     for pixel in range(pixels):
         piece = max(first[pixel], 0)
-        a, b, c, d = combined(pieces, piece, scores, pixel)
-        offset = _root(a, b, c, d, knots[piece + 1] - knots[piece])
-        slope = c + offset * (2 * b + 3 * offset * a)
-        for j in range(number):
-            row[j] = pieces[piece, 3, j] + offset * (
-                pieces[piece, 2, j] + offset * (pieces[piece, 1, j] + offset * pieces[piece, 0, j])
-            )
-        if slope > 0 and first[pixel] >= 0:
-            value[pixel] = knots[piece] + offset
+        cubic[0, pixel], cubic[1, pixel], cubic[2, pixel], cubic[3, pixel] = combined(pieces, piece, scores, pixel)
+        width[pixel] = knots[piece + 1] - knots[piece]
+    offsets = _roots(cubic[0], cubic[1], cubic[2], cubic[3], width)
+    for pixel in range(pixels):
+        piece, offset = first[pixel], offsets[pixel]
+        if piece < 0:
+            continue
+        slope = cubic[2, pixel] + offset * (2 * cubic[1, pixel] + 3 * offset * cubic[0, pixel])
+        if slope > 0:
+            for j in range(number):
+                row[j] = pieces[piece, 3, j] + offset * (
+                    pieces[piece, 2, j] + offset * (pieces[piece, 1, j] + offset * pieces[piece, 0, j])
+                )
             variance = spread(row, covariance, pixel) + weighted(learning, pixel, outside, piece, offset)
+            value[pixel] = knots[piece] + offset
             error[pixel] = np.sqrt(variance) / slope
             good[pixel] = True
     return value, error, good
 
 
-@njit(cache=True, nogil=True)
-def _root(a: float, b: float, c: float, d: float, width: float) -> float:
-    """Return where a x³ + b x² + c x + d, below zero at 0 and not at `width`, is zero: Newton, kept in by bisection."""
-    low, high = 0.0, width
-    end = d + width * (c + width * (b + width * a))
-    x = min(max(-d * width / (end - d), 0.0), width) if end > d else 0.5 * width
-    for _ in range(60):
-        residual = d + x * (c + x * (b + x * a))
-        if residual < 0:
-            low = x
-        else:
-            high = x
-        slope = c + x * (2 * b + 3 * x * a)
-        following = x - residual / slope if slope > 0 else low
-        if not low < following < high:
-            following = 0.5 * (low + high)
-        if abs(following - x) < 1e-6:
-            return following
-        x = following
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _roots(a: Array, b: Array, c: Array, d: Array, width: Array) -> Array:
+    """Return where a x³ + b x² + c x + d, below zero at 0 and not at `width`, is zero: Newton, kept in by bisection.
+
+    All pixels take a step together, without a branch, which the processor does for several at a time.
+    """
+    low, high, x = np.zeros(a.size), width.copy(), np.empty(a.size)
+    for i in range(a.size):
+        end = d[i] + width[i] * (c[i] + width[i] * (b[i] + width[i] * a[i]))
+        secant = min(max(-d[i] * width[i] / (end - d[i]), 0.0), width[i])
+        x[i] = secant if end > d[i] else 0.5 * width[i]
+    for _ in range(MOST_STEPS):
+        moving = 0
+        for i in range(a.size):
+            at = x[i]
+            residual = d[i] + at * (c[i] + at * (b[i] + at * a[i]))
+            low[i] = at if residual < 0 else low[i]
+            high[i] = high[i] if residual < 0 else at
+            slope = c[i] + at * (2 * b[i] + 3 * at * a[i])
+            newton = at - residual / slope
+            inside = (slope > 0) & (newton >= low[i]) & (newton <= high[i])
+            x[i] = newton if inside else 0.5 * (low[i] + high[i])
+            moving += 1 if abs(x[i] - at) >= LEAST_STEP_EV else 0
+        if moving == 0:
+            break
     return x

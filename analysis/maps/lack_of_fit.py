@@ -24,10 +24,11 @@ from scipy.stats import chi2
 from whiteline.analysis.blocks import Array, over_pixels, sum_over_pixels
 from whiteline.analysis.checks import require
 from whiteline.analysis.maps.basis import Basis, Floats
-from whiteline.analysis.maps.linear import LEAST_JUMP_OVER_NOISE, LinearFit, pairs_of, prepared, row_weights, single
+from whiteline.analysis.maps.composition import LEAST_JUMP_OVER_NOISE, pairs_of
+from whiteline.analysis.maps.linear import LinearFit, prepared, row_weights
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import CountingNoise, Noise
-from whiteline.analysis.maps.products import PIECE, as_line, product
+from whiteline.analysis.maps.products import PIECE, as_line, product, single
 from whiteline.analysis.stacks.checks import require_stack
 
 ROUNDS = 3

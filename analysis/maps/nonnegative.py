@@ -19,18 +19,10 @@ from numpy.typing import ArrayLike
 from whiteline.analysis.blocks import Array, over_pixels
 from whiteline.analysis.checks import require
 from whiteline.analysis.maps.basis import Basis, Floats, reduced_gram
-from whiteline.analysis.maps.linear import (
-    LARGE_BLOCK,
-    LEAST_JUMP_OVER_NOISE,
-    Composition,
-    LinearFit,
-    compose,
-    prepared,
-    row_weights,
-    single,
-)
+from whiteline.analysis.maps.composition import LEAST_JUMP_OVER_NOISE, Composition
+from whiteline.analysis.maps.linear import LARGE_BLOCK, LinearFit, compose, prepared, row_weights
 from whiteline.analysis.maps.principal import Noise
-from whiteline.analysis.maps.products import product
+from whiteline.analysis.maps.products import product, single
 from whiteline.analysis.stacks.checks import require_stack
 
 MOST_REFERENCES = 4

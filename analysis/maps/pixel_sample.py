@@ -5,9 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whiteline.analysis.maps.counting_noise import CountingNoise, Noise
+from whiteline.analysis.blocks import in_threads
+from whiteline.analysis.stacks.counting import CountingNoise, Noise
 
 Array = NDArray[Any]
+
+TOGETHER = 8
+"""Energies that a thread copies the sample of at a time."""
 
 RUN = 16
 """Neighbouring pixels that are drawn together, because memory is read in lines of 64 bytes."""
@@ -65,7 +69,13 @@ def _taken(stack: Any, places: Any) -> Array:
         return flat
     energies, count = flat.shape
     if count % RUN == 0:  # whole runs are copied at once, which is several times faster than pixel by pixel
-        whole: Array = np.take(flat.reshape(energies, -1, RUN), places, axis=1)
+        runs, whole = flat.reshape(energies, -1, RUN), np.empty((energies, places.size, RUN), flat.dtype)
+
+        def take(start: int, stop: int) -> None:
+            # The places are known to be inside; to check them would cost a copy.
+            np.take(runs[start:stop], places, axis=1, out=whole[start:stop], mode="clip")
+
+        in_threads(take, energies, TOGETHER)
         return whole.reshape(energies, -1)
     indices = (places[:, None] * RUN + np.arange(RUN)).ravel()
     single: Array = np.take(flat, indices[indices < count], axis=1)

@@ -24,10 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 from whiteline.analysis.blocks import over_pixels
 from whiteline.analysis.checks import require
 from whiteline.analysis.maps.component_number import signal_axes
-from whiteline.analysis.maps.counting_noise import CountingNoise, Noise
 from whiteline.analysis.maps.energy_checks import checked_energies
 from whiteline.analysis.maps.pixel_sample import drawn_pixels
 from whiteline.analysis.maps.projected_pixels import Evaluation, evaluated
+from whiteline.analysis.stacks.counting import CountingNoise, Noise
 
 __all__ = ["FEWEST_COMPONENTS", "MOST_COMPONENTS", "SAMPLE_PIXELS", "CountingNoise", "Noise", "Projection", "learnt"]
 
@@ -267,10 +267,10 @@ class Projection:
         expected = self.weights - np.sum(self.matrix * self.components, axis=0) * self.weights
         first, second = np.tril_indices(self.number)
         scale = np.sqrt(self.noise_of_scores())
-        rows = np.vstack([self.pairs() * (scale[first] * scale[second])[:, None], self.bands(), expected])
         return evaluated(
             evaluate, optical_density, variance, valid,
-            matrix=self.matrix, rows=rows, components=self.components, weights=self.weights,
+            matrix=self.matrix, pairs=self.pairs() * (scale[first] * scale[second])[:, None], expected=expected,
+            bands=self.bands(), components=self.components, weights=self.weights,
             leverages=self.leverages(), noise_level=self.noise_level,
         )  # fmt: skip
 

@@ -19,13 +19,26 @@ PIECE = 1024
 """Pixels that stay in the nearest cache: a few rows of 4 kB each."""
 
 
+def single(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return rows in float32, as compiled loops take them."""
+    return np.ascontiguousarray(rows, np.float32)
+
+
+def in_fours(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return rows (m, E) in float32, with zeros to the next multiple of four energies."""
+    count, energies = rows.shape
+    padded = np.zeros((count, -(-energies // 4) * 4), np.float32)
+    padded[:, :energies] = rows
+    return padded
+
+
 def product(rows: NDArray[np.float32], block: Array) -> NDArray[np.float32]:
     """Return rows @ block in float32.
 
     Parameters
     ----------
     rows : ndarray of float32, shape (m, E)
-        What to multiply by, C contiguous.
+        What to multiply by.
     block : ndarray, shape (E, pixels)
         A block of a stack; it is not copied if it is float32 and its pixels lie side by side.
 
@@ -36,7 +49,7 @@ def product(rows: NDArray[np.float32], block: Array) -> NDArray[np.float32]:
     """
     out = np.empty((rows.shape[0], block.shape[1]), np.float32)
     line, stride = as_line(block)
-    _product(line, stride, rows, out)
+    _product(line, stride, block.shape[0], in_fours(rows), out)
     return out
 
 
@@ -56,27 +69,50 @@ def as_line(block: Array, dtype: type = np.float32) -> tuple[Array, int]:
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _product(line: Array, stride: int, rows: Array, out: Array) -> None:
-    count, energies = rows.shape
+def _product(line: Array, stride: int, energies: int, rows: Array, out: Array) -> None:
     pixels = out.shape[1]
     for start in range(0, pixels, PIECE):
-        stop = min(start + PIECE, pixels)
-        for m in range(count):
-            out[m, start:stop] = np.float32(0)
-        for e in range(0, energies - 3, 4):
-            at = e * stride
-            a, b = line[at + start : at + stop], line[at + stride + start : at + stride + stop]
-            at += 2 * stride
-            c, d = line[at + start : at + stop], line[at + stride + start : at + stride + stop]
-            for m in range(count):
-                sums = out[m, start:stop]
-                ra, rb, rc, rd = rows[m, e], rows[m, e + 1], rows[m, e + 2], rows[m, e + 3]
-                for p in range(stop - start):
-                    sums[p] += ra * a[p] + rb * b[p] + rc * c[p] + rd * d[p]
-        for e in range(energies - energies % 4, energies):
-            a = line[e * stride + start : e * stride + stop]
-            for m in range(count):
-                sums = out[m, start:stop]
-                ra = rows[m, e]
-                for p in range(stop - start):
-                    sums[p] += ra * a[p]
+        product_of_piece(line, stride, energies, rows, out, start, min(start + PIECE, pixels))
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def product_of_piece(line: Array, stride: int, energies: int, rows: Array, out: Array, start: int, stop: int) -> None:
+    """Put rows, see `in_fours`, times a block, see `as_line`, into the pixels start … stop of `out` (m, pixels)."""
+    out[:, start:stop] = np.float32(0)
+    for e in range(0, energies, 4):
+        # Beyond the last energy the rows are zero, and the last one stands in: it is finite where the pixel is.
+        second, third, fourth = min(e + 1, energies - 1), min(e + 2, energies - 1), min(e + 3, energies - 1)
+        a, b, c, d = four(line, stride, e, second, third, fourth, start, stop)
+        add_four(out, rows, e, a, b, c, d, start)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def four(
+    line: Array, stride: int, first: int, second: int, third: int, fourth: int, start: int, stop: int
+) -> tuple[Array, Array, Array, Array]:
+    """Return the pixels start … stop of a block, see `as_line`, at four energies."""
+    return (
+        line[first * stride + start : first * stride + stop],
+        line[second * stride + start : second * stride + stop],
+        line[third * stride + start : third * stride + stop],
+        line[fourth * stride + start : fourth * stride + stop],
+    )
+
+
+@njit(cache=True, nogil=True, inline="always", fastmath={"contract"})
+def add_four(sums: Array, rows: Array, e: int, a: Array, b: Array, c: Array, d: Array, start: int) -> None:
+    """Add to sums (m, pixels) what rows (m, E) make of pixels from `start` on at the four energies from the e-th."""
+    count, size = sums.shape[0], a.size
+    for m in range(0, count - 1, 2):  # two at a time, for each number is then fetched half as often
+        one, other = sums[m, start : start + size], sums[m + 1, start : start + size]
+        ra, rb, rc, rd = rows[m, e], rows[m, e + 1], rows[m, e + 2], rows[m, e + 3]
+        qa, qb, qc, qd = rows[m + 1, e], rows[m + 1, e + 1], rows[m + 1, e + 2], rows[m + 1, e + 3]
+        for p in range(size):
+            w, x, y, z = a[p], b[p], c[p], d[p]
+            one[p] += ra * w + rb * x + rc * y + rd * z
+            other[p] += qa * w + qb * x + qc * y + qd * z
+    if count % 2:
+        last = sums[count - 1, start : start + size]
+        ra, rb, rc, rd = rows[count - 1, e], rows[count - 1, e + 1], rows[count - 1, e + 2], rows[count - 1, e + 3]
+        for p in range(size):
+            last[p] += ra * a[p] + rb * b[p] + rc * c[p] + rd * d[p]

@@ -18,18 +18,11 @@ from numpy.typing import ArrayLike
 from whiteline.analysis.blocks import Array, over_pixels
 from whiteline.analysis.checks import require_positive
 from whiteline.analysis.maps.basis import Basis, Floats, reduced_gram
-from whiteline.analysis.maps.linear import (
-    LARGE_BLOCK,
-    LEAST_JUMP_OVER_NOISE,
-    Composition,
-    LinearFit,
-    compose,
-    prepared,
-    single,
-)
+from whiteline.analysis.maps.composition import LEAST_JUMP_OVER_NOISE, Composition
+from whiteline.analysis.maps.linear import LARGE_BLOCK, LinearFit, compose, prepared
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import Noise
-from whiteline.analysis.maps.products import PIECE, product
+from whiteline.analysis.maps.products import PIECE, product, single
 from whiteline.analysis.stacks.checks import require_stack
 
 

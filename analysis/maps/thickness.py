@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whiteline.analysis.checks import require
-from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import LEAST_JUMP_OVER_NOISE, EdgeNormalisation, edge_jump
 from whiteline.analysis.maps.energy_checks import checked_energies
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import Projection
+from whiteline.analysis.stacks.counting import Noise
 from whiteline.analysis.tables import absorption, edge_energy, jump_ratio, partial_absorption
 
 Floats = NDArray[np.float64]

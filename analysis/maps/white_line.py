@@ -11,7 +11,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from whiteline.analysis.maps.counting_noise import Noise
 from whiteline.analysis.maps.edge_jump import (
     LEAST_JUMP_OVER_NOISE,
     EdgeNormalisation,
@@ -19,16 +18,19 @@ from whiteline.analysis.maps.edge_jump import (
     normalisation_of,
 )
 from whiteline.analysis.maps.energy_checks import checked_energies, checked_window
-from whiteline.analysis.maps.half_height import (
+from whiteline.analysis.maps.map import Map
+from whiteline.analysis.maps.principal import Projection, learnt
+from whiteline.analysis.maps.spline_pieces import (
+    at_knot,
     combined,
+    derivative_of_pieces,
     spline_pieces,
     spread,
     square_of_pieces,
     values_at_knots,
     weighted,
 )
-from whiteline.analysis.maps.map import Map
-from whiteline.analysis.maps.principal import Projection, learnt
+from whiteline.analysis.stacks.counting import Noise
 from whiteline.analysis.tables import WHITE_LINE_WINDOWS_EV
 
 Array = NDArray[Any]
@@ -123,29 +125,21 @@ def white_line(
     # Cut in two, a piece has no more than one maximum, but for ripples finer than the energies can show.
     knots, functionals = spline_pieces(energies, above, low, high, parts=2)
     pieces = functionals @ projection.components.T
-    outside = square_of_pieces(projection.outside(functionals[:, :3] * np.array([[3.0], [2.0], [1.0]])))
+    outside = square_of_pieces(projection.outside(derivative_of_pieces(functionals)))
     heights = values_at_knots(knots, pieces)
-    slopes = _slopes_at_knots(knots, pieces).astype(np.float32)
+    slopes = values_at_knots(knots, derivative_of_pieces(pieces)).astype(np.float32)
     ends = np.ascontiguousarray(heights[[0, -1]])
     heights = heights.astype(np.float32)
     of_jump = None if jump is None else linear_evaluation(projection, jump, least_jump_over_noise)
 
     def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
-        at_knots = heights @ scores, slopes @ scores
-        value, error, good = _maxima(scores, covariance, learning, *at_knots, knots, pieces, outside, ends)
+        value, error, good = _maxima(scores, covariance, learning, heights, slopes, knots, pieces, outside, ends)
         return value, error, good if of_jump is None else good & of_jump(scores, covariance, learning)[2]
 
     return Map("white line", "eV", *projection.over(evaluate, optical_density, variance, valid))
 
 
-def _slopes_at_knots(knots: Floats, pieces: Floats) -> Floats:
-    """Return the slopes of the pieces of splines at their knots, shape (n + 1, k)."""
-    width = knots[-1] - knots[-2]
-    last = 3 * width**2 * pieces[-1, 0] + 2 * width * pieces[-1, 1] + pieces[-1, 2]
-    return np.vstack([pieces[:, 2], last])
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _maxima(
     scores: Array,
     covariance: Array,
@@ -159,14 +153,20 @@ def _maxima(
 ) -> tuple[Array, Array, Array]:
     number, pixels = scores.shape
     value, error = np.full(pixels, np.nan), np.full(pixels, np.nan)
-    good, row = np.zeros(pixels, np.bool_), np.empty(number)
-    best, highest = np.full(pixels, -1, np.int32), np.full(pixels, -np.inf, np.float32)
+    good, row, at = np.zeros(pixels, np.bool_), np.empty(number), np.empty(number)
+    best, highest, zero = np.full(pixels, -1, np.int32), np.full(pixels, -np.inf, np.float32), np.float32(0)
+    here, there = np.empty((2, pixels), np.float32), np.empty((2, pixels), np.float32)
+    at_knot(heights, 0, scores, here[0])
+    at_knot(slopes, 0, scores, here[1])
     for knot in range(knots.size - 1):
+        at_knot(heights, knot + 1, scores, there[0])
+        at_knot(slopes, knot + 1, scores, there[1])
         for pixel in range(pixels):
-            height = max(heights[knot, pixel], heights[knot + 1, pixel])
-            if (slopes[knot, pixel] > 0) & (slopes[knot + 1, pixel] <= 0) & (height > highest[pixel]):
+            height = max(here[0, pixel], there[0, pixel])
+            if here[1, pixel] > zero and there[1, pixel] <= zero and height > highest[pixel]:
                 best[pixel] = knot
                 highest[pixel] = height
+        here, there = there, here
     largest = LARGEST_ERROR_OF_WINDOW * (knots[-1] - knots[0])
     for pixel in range(pixels):
         if best[pixel] < 0:
@@ -181,7 +181,11 @@ def _maxima(
         offset = c / (bend - b) if bend > b else (-b - bend) / (3 * a)
         offset = min(max(offset, 0.0), knots[piece + 1] - knots[piece])
         for j in range(number):
-            row[j] = pieces[piece, 2, j] + offset * (2 * pieces[piece, 1, j] + 3 * offset * pieces[piece, 0, j])
+            third, second, slope, height = (
+                pieces[piece, 0, j], pieces[piece, 1, j], pieces[piece, 2, j], pieces[piece, 3, j],
+            )  # fmt: skip
+            row[j] = slope + offset * (2 * second + 3 * offset * third)
+            at[j] = height + offset * (slope + offset * (second + offset * third))
         variance = spread(row, covariance, pixel) + weighted(learning, pixel, outside, piece, offset)
         width = np.sqrt(variance) / (2 * bend)
         if not width <= largest:
@@ -190,11 +194,7 @@ def _maxima(
         for end in range(2):
             above = 0.0
             for j in range(number):
-                row[j] = (
-                    pieces[piece, 3, j]
-                    + offset * (pieces[piece, 2, j] + offset * (pieces[piece, 1, j] + offset * pieces[piece, 0, j]))
-                    - ends[end, j]
-                )
+                row[j] = at[j] - ends[end, j]
                 above += row[j] * scores[j, pixel]
             least = LEAST_PROMINENCE_OVER_NOISE
             prominent &= above > 0 and above * above >= least * least * spread(row, covariance, pixel)

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 
 from whiteline.analysis.checks import require
 from whiteline.analysis.constants import FWHM_PER_SIGMA
+from whiteline.analysis.lineshapes import gaussian_peak, lorentzian_peak, voigt_step
 from whiteline.analysis.spectra.checks import Floats, require_range, require_spectrum
 from whiteline.analysis.spectra.edge_position import edge_by_derivative, edge_fixed
-from whiteline.analysis.spectra.lineshapes import gaussian_peak, lorentzian_peak, voigt_step
 
 STEP_NAMES = ("b0", "b1", "e0", "jump", "width")
 WHITE_LINE_NAMES = ("white_line_height", "white_line_position", "white_line_width")

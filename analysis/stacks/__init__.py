@@ -6,7 +6,7 @@ magnification; `mask` pixels with enough edge jump; `checks` energies that fit t
 """
 
 from whiteline.analysis.stacks.checks import require_stack
-from whiteline.analysis.stacks.counting import Counting
+from whiteline.analysis.stacks.counting import Counting, CountingNoise
 from whiteline.analysis.stacks.flat_field import (
     BlankRegion,
     Flats,
@@ -29,6 +29,7 @@ from whiteline.analysis.stacks.optical_density import (
 __all__ = [
     "BlankRegion",
     "Counting",
+    "CountingNoise",
     "Flats",
     "OpticalDensity",
     "Rescaled",

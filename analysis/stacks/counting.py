@@ -1,6 +1,11 @@
-"""How frames were counted: what the noise of an optical density follows from."""
+"""How frames were counted: what the noise of an optical density follows from.
+
+`Counting` says all of it, for raw frames. `CountingNoise` is what is left to say where only the optical density is at
+hand: the variance of every pixel from that alone, where otherwise a stack of variances lies beside it.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,3 +76,39 @@ class Counting:
                 "numbers of averaged flats:", given.size, f"are given for {energies} energies", "", "give one for each"
             )
         return np.broadcast_to(given, (energies,))
+
+
+@dataclass(frozen=True)
+class CountingNoise:
+    """Variance of the optical density by the statistics of counting, exp(OD) / N0 + 1 / (n N0).
+
+    Parameters
+    ----------
+    counts : float
+        Counts N0 of a pixel without sample, in one exposure.
+    flats : float
+        Number n of the flats that were averaged; infinite if their noise does not matter.
+
+    Raises
+    ------
+    OutOfRange
+        If one is not positive.
+    """
+
+    counts: float
+    flats: float = np.inf
+
+    def __post_init__(self) -> None:
+        require_positive(self.counts, "counts without sample")
+        require(self.flats, self.flats > 0, "number of flats", "must be above 0")
+
+    def of(self, optical_density: NDArray[Any]) -> NDArray[Any]:
+        """Return the variance of an optical density, of its shape and type."""
+        variance: NDArray[Any] = np.exp(optical_density)
+        variance /= variance.dtype.type(self.counts)
+        variance += variance.dtype.type(1 / (self.counts * self.flats))
+        return variance
+
+
+Noise = Any
+"""Variance of the optical density: a stack like it, or `CountingNoise`."""

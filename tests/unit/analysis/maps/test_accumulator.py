@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.maps.accumulator import Accumulator
 from whiteline.analysis.maps.basis import Basis
-from whiteline.analysis.maps.linear import Composition, linear_combination, row_weights
+from whiteline.analysis.maps.composition import Composition
+from whiteline.analysis.maps.linear import linear_combination, row_weights
 from whiteline.analysis.spectrum_files import Spectrum
 
 Floats = NDArray[np.float64]

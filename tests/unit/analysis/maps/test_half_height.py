@@ -19,9 +19,10 @@ from scipy.optimize import brentq
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.energies import xanes
 from whiteline.analysis.maps.edge_jump import EdgeNormalisation
-from whiteline.analysis.maps.half_height import half_height, spread
+from whiteline.analysis.maps.half_height import half_height
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import CountingNoise, Projection
+from whiteline.analysis.maps.spline_pieces import spread
 from whiteline.analysis.spectrum_files import read_columns, read_xdi
 
 Array = NDArray[Any]

@@ -12,13 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from whiteline.analysis.maps.basis import Basis
-from whiteline.analysis.maps.linear import (
-    Composition,
-    LinearFit,
-    fractions,
-    linear_combination,
-    row_weights,
-)
+from whiteline.analysis.maps.composition import Composition
+from whiteline.analysis.maps.linear import LinearFit, fractions, linear_combination, row_weights
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.principal import CountingNoise
 from whiteline.analysis.registration.resampling import resample, resample_variance

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import dask
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whiteline.analysis.maps.from_file import composition_of_raw, direct, frame_offsets
-from whiteline.analysis.maps.linear import Composition, linear_combination
+from whiteline.analysis.maps.composition import Composition
+from whiteline.analysis.maps.direct_rows import direct, frame_offsets
+from whiteline.analysis.maps.from_file import composition_of_raw
+from whiteline.analysis.maps.linear import linear_combination
 from whiteline.analysis.stacks import Counting, optical_density
 
 MakeStack = Callable[..., Any]
@@ -98,7 +101,7 @@ def test_frames_in_one_piece_are_read_at_their_place(seed: int, tmp_path: Path) 
             growing.resize(index + 1, axis=0)
             growing[index] = frame
         assert frame_offsets(growing) is not None
-        with direct(growing) as rows:
+        with direct(growing, Lock()) as rows:
             assert np.array_equal(rows[:, 3:17], frames[:, 3:17])
             assert np.array_equal(rows[2], frames[2])
             assert np.array_equal(rows[2, 5], frames[2, 5])
@@ -116,7 +119,7 @@ def test_a_file_that_was_cut_short_is_refused(seed: int, tmp_path: Path) -> None
     path = tmp_path / "scan.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("raw", data=np.ones((3, 64, 64), np.uint16))
-    with h5py.File(path) as file, direct(file["raw"]) as rows:
+    with h5py.File(path) as file, direct(file["raw"], Lock()) as rows:
         with path.open("r+b") as raw:
             raw.truncate(path.stat().st_size - 5000)
         with pytest.raises(ValueError, match="ends within frame 2"):

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.maps.principal import FEWEST_COMPONENTS, CountingNoise, Projection
@@ -173,3 +174,35 @@ def test_what_cannot_be_learnt_from_is_refused() -> None:
         CountingNoise(0.0)
     with pytest.raises(OutOfRange, match="flats"):
         CountingNoise(100.0, 0.0)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+@pytest.mark.parametrize("energies", [37, 38, 39, 40])
+def test_what_is_evaluated_in_a_pixel_is_what_matrices_say(seed: int, number: int, energies: int) -> None:
+    source = np.random.default_rng(seed)
+    chosen = source.permutation(ENERGY.size)[:energies]  # in no order, and not always a multiple of four
+    _, density, variance = (one[chosen] for one in mixture(source, 5))
+    projection = Projection.learn(ENERGY[chosen], density, variance, components=number)
+    few = density[:, 0], variance[:, 0]  # fewer pixels than are worked on at a time
+    given: list[Array] = []
+
+    def evaluate(scores: Array, covariance: Array, learning: Array) -> tuple[Array, Array, Array]:
+        given[:] = scores.copy(), covariance.copy(), learning.copy()
+        return scores[0], covariance[0], np.ones(scores.shape[1], bool)
+
+    _, _, valid = projection.over(evaluate, *few)
+    scores = projection.matrix @ few[0]
+    first, second = np.tril_indices(number)
+    scale = np.sqrt(projection.noise_of_scores())
+    covariance = np.einsum("ke,ep,le->klp", projection.matrix, few[1], projection.matrix)[first, second]
+    learning = (projection.bands() @ few[1]) * (projection.leverages() @ scores**2)
+    left = few[0] - projection.components.T @ scores
+    mean = np.einsum("e,ep->p", 1 - (projection.matrix * projection.components).sum(axis=0), few[1]
+                     * projection.weights[:, None])  # fmt: skip
+    misfit = (projection.weights @ left**2) / mean
+    limit = max(projection.noise_level, 1.0) * chi2.isf(1e-7, energies - number) / (energies - number)
+    np.testing.assert_allclose(given[0], scores, rtol=1e-4, atol=1e-4 * np.abs(scores).max())
+    np.testing.assert_allclose(given[1], covariance * (scale[first] * scale[second])[:, None], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(given[2], learning, rtol=1e-3, atol=1e-9)
+    clear = np.abs(misfit - limit) > 1e-3 * limit
+    np.testing.assert_array_equal(valid[clear], (misfit <= limit)[clear])

@@ -7,8 +7,8 @@ from scipy.signal import fftconvolve
 from scipy.special import ndtr, voigt_profile
 
 from whiteline.analysis.bounds import Edge, edge_position_bound
+from whiteline.analysis.lineshapes import gaussian_peak, lorentzian_peak, voigt_step
 from whiteline.analysis.spectra import edge_absorption, fit_edge
-from whiteline.analysis.spectra.lineshapes import gaussian_peak, lorentzian_peak, voigt_step
 
 CORE_HOLE, RESOLUTION = 1.44, 1.19
 ENERGY = np.unique(np.r_[np.arange(8230, 8320, 5), np.arange(8320, 8375, 0.5), np.arange(8375, 8420, 3)]).astype(float)

@@ -8,9 +8,10 @@ arctangent. Relative to the height of the step it is right to 10⁻¹³.
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import voigt_profile
 
-from whiteline.analysis.spectra.checks import Floats
+Floats = NDArray[np.float64]
 
 TERMS = 40
 
