@@ -1,4 +1,4 @@
-"""A stack by the plan that scientists run, on the simulated TXM: right frames in the right streams, in focus, and tidy."""
+"""A stack by the plan that scientists run, on the simulated TXM: the right frames, in focus, and tidy."""
 
 import json
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_each_stream_holds_what_its_name_says(twin: Simulated, devices: Any, ca:
     assert len(run.flats) == 3
     assert len(run.darks) == 2
 
-    # without a sample nothing is left but light, which is the same at every energy but for the source; the sample absorbs
+    # without a sample nothing is left but light, which is the same at every energy but for the source
     dark = run.dark()
     assert np.median(dark) == pytest.approx(twin.beamline.camera.dark, abs=5)  # type: ignore[union-attr]
     frames, flats = (np.stack([stack[one] for one in range(len(stack))]) - dark for stack in (run.frames, run.flats))

@@ -1,0 +1,212 @@
+"""The focus: found where it truly is, known as well as is said, and nothing is changed where it was not found."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from calibration_fakes import CalibrationLine, Hidden
+
+from whiteline.plans.calibration.calibrate_focus import calibrate_focus
+from whiteline.plans.calibration.focus_series import focus_series
+from whiteline.plans.calibration.knife_edge import knife_edge
+
+ENERGIES = [8200.0, 8400.0, 8600.0]
+
+
+def run(plan: Any) -> tuple[Any, list[tuple[str, dict[str, Any]]]]:
+    """Run a plan, and return its result and its documents."""
+    documents: list[tuple[str, dict[str, Any]]] = []
+    engine = RunEngine({}, context_managers=[], call_returns_result=True)
+    found = engine(plan, lambda name, document: documents.append((name, document)))
+    return found.plan_result, documents
+
+
+def events(documents: list[tuple[str, dict[str, Any]]], stream: str) -> list[dict[str, Any]]:
+    """Return the data of the events of a stream."""
+    named = {one["uid"]: one["name"] for name, one in documents if name == "descriptor"}
+    return [one["data"] for name, one in documents if name == "event" and named[one["descriptor"]] == stream]
+
+
+def by_image(line: CalibrationLine, **more: Any) -> dict[str, Any]:
+    return {
+        "shutter": line.shutter,
+        "dwell_s": 0.1,
+        "sharpness": line.live.sharpness,
+        "shift": line.live.shift,
+        "sample": line.sample,
+    } | more
+
+
+def by_edge(line: CalibrationLine, **more: Any) -> dict[str, Any]:
+    return {
+        "shutter": line.shutter,
+        "dwell_s": 0.1,
+        "edge_axis": line.sample.x,
+        "edge_range": (-1.5, 1.5, 61),
+        "signal": "edge_signal",
+    } | more
+
+
+@pytest.fixture
+def line(seed: int) -> CalibrationLine:
+    return CalibrationLine(np.random.default_rng(seed))
+
+
+def state(line: CalibrationLine) -> dict[str, Any]:
+    return line.state() | dict(line.world.positions) | {"energy": line.world.energy}
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_a_series_finds_the_focus_and_goes_there_if_it_is_asked(line: CalibrationLine, move: bool) -> None:
+    line.hidden = Hidden(zero_mm=0.03, ratio=1.0)
+    before = state(line)
+    found, documents = run(focus_series([line.camera], line.energy, line.zone_plate, move=move, **by_image(line)))
+    focus, error, _ = found.quantities["focus"]
+    true = line.true_focus(line.world.energy)
+    assert abs(focus - true) < 6 * error
+    assert error < 0.01 * 0.024
+    assert found.applied is move
+    after = state(line)
+    assert after.pop("zone_plate_z") == pytest.approx(focus if move else before["zone_plate_z"])
+    before.pop("zone_plate_z")
+    assert after == before
+    (event,) = events(documents, "calibration")
+    assert json.loads(event["calibration_quantities"])["focus"][0] == focus
+    # the sample was out for the flat alone
+    assert [one.sample_in for one in line.world.exposures] == [False] + [True] * (len(line.world.exposures) - 1)
+    assert all(one.open for one in line.world.exposures)
+
+
+def test_the_focus_is_searched_where_it_is_far(line: CalibrationLine) -> None:
+    line.hidden = Hidden(zero_mm=-0.31)
+    without, _ = run(focus_series([line.camera], line.energy, line.zone_plate, **by_image(line)))
+    assert not without.quantities
+    assert "focus" in without.reason
+    found, _ = run(focus_series([line.camera], line.energy, line.zone_plate, search=1.0, **by_image(line)))
+    assert abs(found.quantities["focus"][0] - line.true_focus(line.world.energy)) < 6 * found.quantities["focus"][1]
+
+
+@pytest.mark.parametrize("full_field", [True, False])
+def test_the_calibration_predicts_the_focus_over_the_scan(seed: int, full_field: bool) -> None:
+    line = CalibrationLine(np.random.default_rng(seed), full_field=full_field)
+    before = state(line)
+    if full_field:
+        plan = calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **by_image(line))
+    else:
+        how = by_edge(line, search=1.2, points=9)
+        plan = calibrate_focus([line.edge], line.energy, line.zone_plate, ENERGIES, **how)
+    found, documents = run(plan)
+    assert found.applied, found.reason
+    held = line.zone_plate.calibration.calibration
+    assert held == found.calibration
+    assert held.version == 1
+    assert held.source == documents[0][1]["uid"]
+    grid = np.linspace(8200.0, 8600.0, 9)
+    if full_field:
+        detector = np.full(9, 1700.0)
+        off = held.full_field_reading(grid, detector) - [line.true_focus(one, 1700.0) for one in grid]
+        errors = held.full_field_error(grid, detector)
+    else:
+        off = held.scanning_reading(grid) - [line.true_focus(one) for one in grid]
+        errors = held.scanning_error(grid)
+    assert (np.abs(off) < 6 * errors).all()
+    assert (errors < 0.01 * 1e-3 * line.design.depth_of_focus(grid)).all() or not full_field
+    assert (np.abs(off) < 0.05 * 1e-3 * line.design.depth_of_focus(grid)).all()
+    # the energy is back, and the zone plate where it stood; the next move of the energy places it anew
+    after = state(line)
+    assert after["energy"] == before["energy"]
+    assert after["shutter"] == "Closed"
+    assert not after["staged"]
+
+
+def test_pulls_of_the_focus_are_of_order_one(seed: int) -> None:
+    pulls = []
+    for child in np.random.default_rng(seed).spawn(24):
+        line = CalibrationLine(
+            child, hidden=Hidden(zero_mm=child.uniform(-0.3, 0.3), ratio=1 + child.uniform(-2e-3, 2e-3))
+        )
+        line.noise = 3e-6  # far more than what a fit does not know of
+        found, _ = run(calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **by_image(line)))
+        assert found.applied, found.reason
+        off = found.calibration.full_field_reading(8400.0, 1700.0) - line.true_focus(8400.0, 1700.0)
+        pulls.append(off / found.calibration.full_field_error(8400.0, 1700.0))
+    assert 0.45 < np.sqrt(np.mean(np.square(pulls))) < 1.8
+
+
+def test_lost_contrast_changes_nothing_and_says_so(line: CalibrationLine) -> None:
+    line.contrast = 0.0
+    before, held = state(line), line.zone_plate.calibration.calibration
+    found, documents = run(calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **by_image(line)))
+    assert not found.applied
+    assert "no focus was found at 8200 eV" in found.reason
+    assert "contrast is lost" in found.reason
+    (event,) = events(documents, "calibration")
+    assert event["calibration_applied"] == 0
+    assert event["calibration_reason"] == found.reason
+    assert line.zone_plate.calibration.calibration is held
+    assert state(line) == before
+
+
+def test_an_optic_that_is_not_what_the_design_says_is_not_taken_over(line: CalibrationLine) -> None:
+    line.hidden = Hidden(zero_mm=0.0, ratio=1.02)
+    before, held = state(line), line.zone_plate.calibration.calibration
+    how = by_image(line, search=2.6)
+    found, documents = run(
+        calibrate_focus([line.camera], line.energy, line.zone_plate, [8300.0, 8400.0, 8500.0], **how)
+    )
+    assert not found.applied
+    assert "check the axis and the optic" in found.reason
+    assert events(documents, "calibration")[0]["calibration_applied"] == 0
+    assert line.zone_plate.calibration.calibration is held
+    assert state(line) | {"detector": 0, "gap": 0} == before | {"detector": 0, "gap": 0}
+
+
+def test_an_analysis_that_fails_ends_the_plan_with_its_sentence(line: CalibrationLine) -> None:
+    from whiteline.analysis.live.fake import FakeLive
+
+    before = state(line)
+    live = FakeLive(failing={"sharpness": "the newest frame could not be analysed: it has no flat"})
+    how = by_image(line, sharpness=live.sharpness)
+    with pytest.raises(Exception, match=r"it has no flat|failure") as raised:
+        run(calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **how))
+    assert "it has no flat" in str(raised.value.__cause__ or raised.value)
+    assert state(line) == before
+
+
+def test_the_probe_is_measured_on_an_edge(seed: int) -> None:
+    line = CalibrationLine(np.random.default_rng(seed), full_field=False, hidden=Hidden(zero_mm=0.0, ratio=1.0))
+    before = state(line)
+    plan = knife_edge(
+        [line.edge], line.sample.x, (-0.4, 0.4, 41), signal="edge_signal", shutter=line.shutter, dwell_s=0.1
+    )
+    found, _ = run(plan)
+    sigma, error, _ = found.quantities["sigma"]
+    assert abs(sigma - line.edge.sharp_um) < 6 * error
+    assert error < 0.003
+    assert state(line) == before
+    line.contrast = 0.0
+    found, _ = run(
+        knife_edge([line.edge], line.sample.x, (-0.4, 0.4, 41), signal="edge_signal", shutter=line.shutter, dwell_s=0.1)
+    )
+    assert not found.quantities
+    assert "no edge stands out" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"points": 3}, "points 3 must be .* from 7 on"),
+        ({"dwell_s": 0.0}, "dwell 0 s"),
+        ({"span": -0.1}, "span -0.1 mm"),
+        ({"frames": 0}, "frames 0"),
+        ({"sharpness": None}, "needs sharpness"),
+        ({"edge_axis": 1}, "either sharpness"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_the_first_message(
+    line: CalibrationLine, more: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        next(calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **by_image(line, **more)))
