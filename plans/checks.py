@@ -112,3 +112,7 @@ def require_detectors(detectors: Sequence[Any]) -> None:
         raise TypeError(f"detectors = {detectors!r} must be a list, such as [counters]")
     if not detectors:
         raise ValueError("detectors is empty: name at least one, such as [counters]")
+    for one in detectors:
+        if isinstance(one, str):
+            # the queue server hands over names that it does not know as they are
+            raise TypeError(f"detectors hold {one!r}, which is the name of no device here; name one that there is")

@@ -12,17 +12,17 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.protocols import Stoppable
-from bluesky.utils import FailedPause, Msg, MsgGenerator, RunEngineControlException
+from bluesky.utils import FailedPause, FailedStatus, Msg, MsgGenerator, RunEngineControlException
 
 INTERRUPTIONS = RunEngineControlException, FailedPause
 """What a stop, an abort, and a pause where nothing can be resumed throw into a plan."""
 
 ROUNDS = 3
-"""How often a step is tried in all. The failure of something that was under way before may end the first try of another
-step, as the run engine throws it at whatever runs when it comes."""
+"""How often a step is tried that fails: some can only be done when others were, as a camera that is still busy."""
 
 TRIES = 10
-"""How often a step is begun anew after a further stop, abort or pause; beyond, somebody leans on the key."""
+"""How often a step is begun anew in each round, because something else has interrupted it; beyond, somebody leans on
+the key."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,9 @@ def restoring(plan: MsgGenerator[Any], steps: Sequence[Step]) -> MsgGenerator[An
     -----
     What still moves is first let rest where it is, without failing: an axis that is sent home while it is on its way
     elsewhere would tell the run engine that it had failed to get there.
+
+    After a scan that went well the steps can be paused and resumed, as those of a plan within a longer one must. After
+    any other end a pause counts as one more interruption: what was done since the last checkpoint is not to be redone.
 
     `RE.halt` and a killed process run no messages any more: there the heartbeat of the machine closes the shutter.
     """
@@ -140,7 +143,8 @@ def _restore(steps: Sequence[Step], ended_by: BaseException | None) -> MsgGenera
     for _ in range(ROUNDS):
         due, again = again, []
         for step in due:
-            failure, interrupted_by = yield from _run(step)
+            well = ended_by is None and interruption is None and not failures
+            failure, interrupted_by = yield from _run(step, can_pause=well)
             interruption = interrupted_by or interruption
             if failure is None:
                 failures.pop(step, None)
@@ -157,23 +161,59 @@ def _restore(steps: Sequence[Step], ended_by: BaseException | None) -> MsgGenera
         raise interruption
 
 
-def _run(step: Step) -> MsgGenerator[tuple[BaseException | None, BaseException | None]]:
+def _run(step: Step, *, can_pause: bool) -> MsgGenerator[tuple[BaseException | None, BaseException | None]]:
     """Run one step; return why it failed, and what interrupted it, if anything."""
     interruption: BaseException | None = None
+    failure: BaseException | None = None
+    moved: list[Any] = []
     for _ in range(TRIES):
+        begun: list[Any] = []
         try:
-            # what is begun here is not to be begun anew by a pause: it is not what the scan does
-            yield from bps.clear_checkpoint()
-            yield from step.plan()
+            # a checkpoint that was cleared is cleared for good, so this is for the end of everything
+            if can_pause and interruption is None:
+                yield from bps.checkpoint()
+            else:
+                yield from bps.clear_checkpoint()
+            for rest in resting(moved):
+                yield from rest.plan()
+            yield from _noting(step.plan(), moved, begun)
         except GeneratorExit:
             raise
         except INTERRUPTIONS as again:
-            interruption = again
+            interruption = failure = again
+        except FailedStatus as error:
+            # the run engine throws a failure at whatever runs when it comes: it may be that of something else
+            if any(status is one for status in error.args for one in begun):
+                return error, interruption
+            failure = error
         except BaseException as error:
             return error, interruption
         else:
             return None, interruption
-    return interruption, interruption
+    return failure, interruption
+
+
+def _noting(plan: MsgGenerator[Any], moved: list[Any], begun: list[Any]) -> MsgGenerator[Any]:
+    """Run a plan, and note what it moves, and the statuses of what it begins."""
+    go_on: Callable[[Any], Msg] = plan.send
+    given: Any = None
+    while True:
+        try:
+            message = go_on(given)
+        except StopIteration as end:
+            return end.value
+        if message.command == "set" and all(message.obj is not one for one in moved):
+            moved.append(message.obj)
+        try:
+            given = yield message
+        except GeneratorExit:
+            plan.close()
+            raise
+        except BaseException as error:
+            go_on, given = plan.throw, error
+        else:
+            go_on = plan.send
+            begun.append(given)
 
 
 def _sentence(error: BaseException) -> str:

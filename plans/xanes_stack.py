@@ -9,6 +9,7 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import Msg, MsgGenerator
 
+from whiteline.plans import stubs
 from whiteline.plans.checks import energy_list, require_count, require_dwell
 from whiteline.plans.dwell import remember
 from whiteline.plans.flats import FlatPolicy, flat_comes_first, flat_is_due, require_policy
@@ -20,8 +21,12 @@ from whiteline.plans.protocols import Axis, Camera, SampleInAndOut, check_togeth
 from whiteline.plans.restoring import Step, putting_back, restoring, unstaging
 from whiteline.plans.sample_out import SampleOut
 from whiteline.plans.shutter import closing
+from whiteline.plans.tuning import Tuning
 
 DarkPolicy = Literal["before", "before and after", "none"]
+
+EARLY_STOP = 3
+"""Points below half of a maximum, behind it, that end the tuning of an axis."""
 
 
 def xanes_stack(
@@ -41,6 +46,12 @@ def xanes_stack(
     filters: Movable[Any] | None = None,
     filter_names: Sequence[str] | Sequence[Sequence[str]] | None = None,
     also: Sequence[Readable[Any]] = (),
+    tune_every: int | None = None,
+    tune_axis: Movable[Any] | None = None,
+    tune_span: float | None = None,
+    tune_points: int = 21,
+    tune_signal: str = "counters_incident_counts",
+    tune_feedback: Movable[Any] | None = None,
     return_to: float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[tuple[str, ...]]:
@@ -76,6 +87,18 @@ def xanes_stack(
         Which of them are in the beam; one such list for each edge where there are several.
     also : sequence of Readable
         Triggered and read with every frame, such as the counters.
+    tune_every : int, optional
+        At every n-th energy, from the first on, `tune_axis` is brought to the maximum of a signal, before the frames.
+    tune_axis : Movable, optional
+        Such as the fine pitch of the second crystal. A gap that follows the energy stays tuned until the next energy.
+    tune_span : float, optional
+        Of the scan, about where the axis stands, in its unit.
+    tune_points : int
+        Over the span; the scan ends when the maximum was passed.
+    tune_signal : str
+        Data key of what is to be largest, of what is read with the frames.
+    tune_feedback : Movable, optional
+        Off while the axis is tuned, and on again afterwards if it was on.
     return_to : float, optional
         Energy that is gone to at the end [eV].
     md : mapping, optional
@@ -106,6 +129,8 @@ def xanes_stack(
         darks=darks,
         places=_places(sample, positions),
         also=tuple(also),
+        tuning=_tuning(tune_every, tune_axis, tune_span, tune_points, tune_signal, tune_feedback, also, shutter),
+        tune_every=tune_every,
     )
     require_dwell(exposure_s, "exposure")
     require_policy(flats)
@@ -115,13 +140,16 @@ def xanes_stack(
     arguments = {
         "camera": camera, "energy": energy, "sample": sample, "shutter": shutter, "exposure_s": exposure_s,
         "frames": frames, "flats": flats, "flat_frames": flat_frames, "darks": darks, "dark_frames": dark_frames,
-        "positions": positions, "filters": filters, "also": also, "return_to": return_to,
+        "positions": positions, "filters": filters, "also": also, "tune_every": tune_every, "tune_axis": tune_axis,
+        "tune_span": tune_span, "tune_points": tune_points, "tune_signal": tune_signal, "tune_feedback": tune_feedback,
+        "return_to": return_to,
     }  # fmt: skip
     steps: list[Step] = closing(shutter)
 
     def scan() -> MsgGenerator[tuple[str, ...]]:
         staged = [energy, camera, *also]
         steps.extend(unstaging(*staged))
+        steps.extend(taking.tuning.steps() if taking.tuning is not None else [])
         steps.append(taking.out.back())
         yield from remember([taking.camera.exposure, taking.camera.frames], steps)
         if filters is not None and filter_names is not None:
@@ -131,12 +159,12 @@ def xanes_stack(
             yield from remember([taking.sample.x, taking.sample.y], steps)
         if return_to is not None:
             steps.append(putting_back(energy, return_to))
-        yield from bps.mv(taking.camera.exposure, exposure_s, taking.camera.frames, taking.frames_per_event)
+        yield from stubs.mv(taking.camera.exposure, exposure_s, taking.camera.frames, taking.frames_per_event)
         runs = []
         group = new_group("edges") if len(edges) > 1 else {}
         for number, edge in enumerate(edges):
             if filters is not None and edge.filters is not None:
-                yield from bps.mv(filters, list(edge.filters))
+                yield from stubs.mv(filters, list(edge.filters))
             about = taking.metadata(edge.energies, arguments, exposure_s, filters=edge.filters)
             yield from bps.stage_all(*staged)
             place = {"group_index": number, "group_size": len(edges), **group} if group else {}
@@ -162,6 +190,8 @@ class _Taking:
         darks: DarkPolicy,
         places: Sequence[tuple[float, float]] | None,
         also: Sequence[Readable[Any]],
+        tuning: Tuning | None,
+        tune_every: int | None,
     ) -> None:
         for stream, count in counts.items():
             require_count(count, f"frames of stream {stream!r}")
@@ -169,6 +199,7 @@ class _Taking:
             raise ValueError(f"darks = {darks!r} must be 'before', 'before and after' or 'none'")
         self.camera, self.axis, self.sample, self.shutter = camera, axis, sample, shutter
         self.counts, self.flats, self.darks, self.places, self.also = counts, flats, darks, places, also
+        self.tuning, self._tune_every = tuning, tune_every or 1
         # the camera takes the same number of frames at every trigger of a run, as its file has one shape
         self.frames_per_event = math.gcd(*counts.values())
         self.out = SampleOut(sample) if isinstance(sample, SampleInAndOut) else _Never()
@@ -207,7 +238,9 @@ class _Taking:
             if self.darks != "none":
                 yield from self._take("dark")
             for number, value in enumerate(energies):
-                yield from bps.mv(self.axis, value)
+                yield from stubs.mv(self.axis, value)
+                if self.tuning is not None and number % self._tune_every == 0:
+                    yield from self.tuning.maximise(self.axis)
                 due = flat_is_due(self.flats, number, len(energies))
                 first = due and flat_comes_first(self.flats, number, self.out.is_out)
                 if first:
@@ -226,7 +259,7 @@ class _Taking:
         for number, place in enumerate(self.places or [None]):
             self.label.value = number
             if place is not None:
-                yield from bps.mv(self.sample.x, place[0], self.sample.y, place[1])
+                yield from stubs.mv(self.sample.x, place[0], self.sample.y, place[1])
             yield from self._take("primary")
 
     def _take_flats(self) -> MsgGenerator[None]:
@@ -272,6 +305,27 @@ def _with_way_out(sample: Any, flats: FlatPolicy) -> Any:
             "out_steps; give the sample stage, or flats = 'none'"
         )
     return sample
+
+
+def _tuning(
+    every: int | None,
+    axis: Movable[Any] | None,
+    span: float | None,
+    points: int,
+    signal: str,
+    feedback: Movable[Any] | None,
+    detectors: Sequence[Readable[Any]],
+    shutter: Movable[Any],
+) -> Tuning | None:
+    if every is None:
+        return None
+    require_count(every, "tune_every")
+    if axis is None or span is None or not detectors:
+        raise ValueError(f"tune_every = {every} needs tune_axis, tune_span, and also = [what counts {signal!r}]")
+    return Tuning(
+        detectors, axis, span=span, points=points, signal=signal, shutter=shutter, early_stop=EARLY_STOP,
+        feedback=feedback,
+    )  # fmt: skip
 
 
 def _places(sample: Any, positions: Sequence[tuple[float, float]] | None) -> list[tuple[float, float]] | None:

@@ -23,10 +23,10 @@ def twin(simulate) -> Simulated:  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="module")
 def shutters(twin: Simulated, tag: str, keep):  # type: ignore[no-untyped-def]
-    from whiteline.devices.shutter import Shutter
+    from whiteline.devices.shutter import FastShutter, Shutter
 
     return {
-        FAST: keep(Shutter(f"{tag}{FAST}", name="fast_shutter", timeout_s=1.5)),
+        FAST: keep(FastShutter(f"{tag}{FAST}", name="fast_shutter", timeout_s=1.5)),
         PHOTON: keep(Shutter(f"{tag}{PHOTON}", name="photon_shutter")),
     }
 
@@ -169,6 +169,89 @@ def test_stop_opens_nothing_and_lets_a_closing_go_on(ca, fast) -> None:  # type:
     fast.stop()
     closing.wait(LONG_S)
     assert seen(ca, FAST) == "Closed"
+
+
+def test_a_pause_closes_the_fast_shutter_alone_and_what_is_redone_opens_it(ca, fast, photon) -> None:  # type: ignore[no-untyped-def]
+    """The photon shutter was read by the plan, too: closed, it would let the optics cool, and nothing would open it."""
+    import bluesky.plan_stubs as bps
+    from bluesky import RunEngine
+    from bluesky.utils import Msg, RunEngineInterrupted
+
+    photon.set("Open").wait(LONG_S)
+    at_last = []
+
+    def plan():  # type: ignore[no-untyped-def]
+        yield from bps.rd(photon.status)
+        yield Msg("read", photon)
+        yield from bps.checkpoint()
+        yield from bps.mv(fast, "Open")
+        yield Msg("pause")
+        at_last.append(seen(ca, FAST))
+        yield from bps.mv(fast, "Closed")
+
+    engine = RunEngine(context_managers=[])
+    with pytest.raises(RunEngineInterrupted):
+        engine(plan())
+    ca.wait(f"{FAST}status", lambda value: value == 0)
+    assert seen(ca, PHOTON) == "Open"
+    engine.resume()
+    assert at_last == ["Open"]
+    assert (seen(ca, FAST), seen(ca, PHOTON)) == ("Closed", "Open")
+
+
+def test_a_pause_while_it_opens_closes_it_and_fails_no_plan(ca, fast) -> None:  # type: ignore[no-untyped-def]
+    import bluesky.plan_stubs as bps
+    from bluesky import RunEngine
+    from bluesky.utils import RunEngineInterrupted
+
+    fast.timeout_s = 60.0
+    ca.put(STUCK, "fast")  # so that it is certain to be on its way
+    engine = RunEngine(context_managers=[])
+
+    def pause_when_told() -> None:
+        ca.wait(f"{FAST}command", lambda value: value == 1)
+        engine.request_pause()
+
+    def plan():  # type: ignore[no-untyped-def]
+        yield from bps.checkpoint()
+        yield from bps.mv(fast, "Open")
+
+    pausing = threading.Thread(target=pause_when_told)
+    pausing.start()
+    try:
+        with pytest.raises(RunEngineInterrupted):
+            engine(plan())
+        pausing.join(LONG_S)
+        ca.wait(f"{FAST}command", lambda value: value == 0)
+        ca.put(STUCK, "None")
+        engine.resume()
+    finally:
+        fast.timeout_s = 1.5
+    assert seen(ca, FAST) == "Open"
+
+
+def test_that_it_stays_open_in_a_pause_is_told_by_the_log(ca, fast) -> None:  # type: ignore[no-untyped-def]
+    import logging
+
+    told: list[str] = []
+    heard = threading.Event()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.CRITICAL:
+                told.append(record.getMessage())
+                heard.set()
+
+    listener = Listener()
+    fast.log.logger.addHandler(listener)
+    try:
+        fast.set("Open").wait(LONG_S)
+        ca.put(STUCK, "fast")
+        fast.pause()
+        assert heard.wait(LONG_S)
+    finally:
+        fast.log.logger.removeHandler(listener)
+    assert "in a pause: fast_shutter was NOT proven to be closed" in told[0]
 
 
 def test_a_plan_demands_a_proof_by_messages_and_the_baseline_shows_it(fast, photon) -> None:  # type: ignore[no-untyped-def]

@@ -9,15 +9,15 @@ from whiteline.beamline.description.source import Shutter as ShutterTable
 from whiteline.devices.filters import Filters, Layer
 from whiteline.devices.foil_wheel import FoilWheel
 from whiteline.devices.heartbeat import Heartbeat
-from whiteline.devices.shutter import Shutter
+from whiteline.devices.shutter import FastShutter, Shutter
 
 
 def beam_of(beamline: Beamline) -> dict[str, Any]:
     """Return shutters, heartbeat, filters and foil wheel, by name."""
     filters, wheel = beamline.filters, beamline.foil_wheel
     return {
-        "photon_shutter": _shutter("photon", beamline.shutters.photon),
-        "fast_shutter": _shutter("fast", beamline.shutters.fast),
+        "photon_shutter": _shutter("photon", beamline.shutters.photon, Shutter),
+        "fast_shutter": _shutter("fast", beamline.shutters.fast, FastShutter),
         "heartbeat": Heartbeat(beamline.shutters.fast.prefix, name="heartbeat"),
         "filters": class_of(filters, Filters, "filters")(
             filters.prefix, name="filters", layers=[_layer(one) for one in filters.foils]
@@ -28,10 +28,8 @@ def beam_of(beamline: Beamline) -> dict[str, Any]:
     }
 
 
-def _shutter(which: str, table: ShutterTable) -> Any:
-    return class_of(table, Shutter, f"shutters.{which}")(
-        table.prefix, name=f"{which}_shutter", timeout_s=table.timeout_s
-    )
+def _shutter(which: str, table: ShutterTable, usual: type[Shutter]) -> Any:
+    return class_of(table, usual, f"shutters.{which}")(table.prefix, name=f"{which}_shutter", timeout_s=table.timeout_s)
 
 
 def _layer(table: LayerTable) -> Layer:

@@ -1,0 +1,95 @@
+"""How far a scan is, and how long it takes yet, in the terminal; told by its documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+AFTER_S = 3.0
+"""What takes less is over before anybody has read it [s]."""
+
+
+class ScanProgress:
+    """Shows energies or points that are done, and the time that is left: `RE.subscribe(ScanProgress())`.
+
+    The time that is left is taken from the documents: as long for each point yet as for those that are done. Nothing is
+    shown of a scan that has taken less than three seconds, does not say how many points it will have, or is shown to no
+    terminal.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to show it; that of this process if it is not given.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._run: str | None = None
+        self._primary: set[str] = set()
+        self._done = self._total = 0
+        self._since, self._per_unit, self._unit, self._title = 0.0, 1, "points", ""
+
+    def __call__(self, name: str, document: Mapping[str, Any]) -> None:
+        """Take a document."""
+        if name == "start" and self._run is None:
+            self._start(document)
+        elif name == "descriptor" and document["run_start"] == self._run and document.get("name") == "primary":
+            self._primary.add(document["uid"])
+        elif name == "event" and document["descriptor"] in self._primary:
+            self._count(document["seq_num"], document["time"])
+        elif name == "event_page" and document["descriptor"] in self._primary:
+            self._count(max(document["seq_num"]), max(document["time"]))
+        elif name == "stop" and document["run_start"] == self._run:
+            self._run = None
+            if self._progress is not None:
+                self._progress.stop()
+                self._progress = None
+
+    def _start(self, document: Mapping[str, Any]) -> None:
+        self._run, self._since = document["uid"], document["time"]
+        self._primary, self._done, self._total = set(), 0, int(document.get("num_points") or 0)
+        count = len(document.get("energies") or ())
+        # several events of one energy, as of several places or repeats, count when they are all there
+        by_energy = count > 0 and self._total % count == 0
+        self._per_unit, self._unit = (max(1, self._total // count), "energies") if by_energy else (1, "points")
+        self._title = str(document.get("plan_name", "run"))
+        if "group_index" in document and "group_size" in document:
+            self._title += f" {document['group_index'] + 1} of {document['group_size']}"
+
+    def _count(self, number: int, when: float) -> None:
+        """Count a point; one that is taken anew counts once."""
+        self._done = max(self._done, int(number))
+        took = when - self._since
+        if self._total and took > AFTER_S and self._console.is_terminal:
+            self._show(took)
+
+    def _show(self, took: float) -> None:
+        if self._progress is None:
+            # drawn when a point comes, and by no thread of its own
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[done]}"),
+                TextColumn("{task.fields[left]}"),
+                console=self._console,
+                auto_refresh=False,
+            )
+            self._task = self._progress.add_task(self._title, total=self._total, done="", left="")
+            self._progress.start()
+        left = took / self._done * max(0, self._total - self._done)
+        done = f"{self._done // self._per_unit} of {self._total // self._per_unit} {self._unit}"
+        self._progress.update(self._task, completed=self._done, done=done, left=f"{duration(left)} left", refresh=True)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a scientist says it: 45 s, 12 min, 3 h 20 min."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
