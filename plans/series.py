@@ -184,9 +184,7 @@ class _Again:
         """Run it once more."""
         about = {**self._md, "group_index": self._number, "series": dict(series)}
         self._number += 1
-        result = yield from self._plan(**self._arguments, md=about)
-        yield from bps.checkpoint()
-        return result
+        return (yield from self._plan(**self._arguments, md=about))
 
 
 def _wait_until(moment: float) -> MsgGenerator[None]:

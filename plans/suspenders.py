@@ -16,12 +16,12 @@ from functools import partial
 from typing import Any
 
 import bluesky.plan_stubs as bps
-import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable
 from bluesky.suspenders import SuspenderBase
 from bluesky.utils import Msg, MsgGenerator
 
 from whiteline.analysis.checks import OutOfRange, require
+from whiteline.plans.restoring import Step, restoring
 from whiteline.plans.shutter import CLOSED, OPEN
 
 TRIES = 100
@@ -61,7 +61,10 @@ def beam_suspender(
     settle_s: float = 10.0,
     warm_up_s: float = 0.0,
 ) -> "BeamSuspender":
-    """Return the suspender that a session installs for all plans, or `guarded` for one.
+    """Return the suspender that `guarded` has a plan watched by; all plans of a session, as its preprocessor.
+
+    Installed by ``RE.install_suspender`` it suspends as well. Only the photon shutter stays closed then for a plan that
+    is begun while there is no beam.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def beam_suspender(
     Returns
     -------
     BeamSuspender
-        ``RE.install_suspender(beam_suspender(ring_stored=devices.ring.stored, …))``
+        ``RE.preprocessors.append(lambda plan: guarded(plan, [suspender]))``
 
     Raises
     ------
@@ -155,7 +158,7 @@ def guarded(plan: MsgGenerator[Any], suspenders: Sequence[SuspenderBase]) -> Msg
         for one in suspenders:
             yield from bps.remove_suspender(one)
 
-    return (yield from bpp.finalize_wrapper(with_them(), without))
+    return (yield from restoring(with_them(), [Step("remove the suspenders", without)]))
 
 
 class BeamSuspender(SuspenderBase):

@@ -142,6 +142,24 @@ def test_a_dump_in_the_middle_of_a_spectrum_loses_no_energy(twin: Simulated, dev
     assert counts.min() > 0.5 * counts.max(), "all that is left was counted with beam"
 
 
+def test_a_permit_that_is_missing_already_is_waited_for(devices: Any, ca: Channels) -> None:
+    from whiteline.plans.suspenders import beam_suspender, guarded
+    from whiteline.plans.xanes import xanes
+
+    def spectrum() -> Any:
+        return xanes([devices.counters], devices.energy, [ENERGY], dwell_s=0.5, shutter=devices.fast_shutter)
+
+    usual = taken(spectrum()).points.numbers("counters_incident_counts")[0]
+    ca.put("SIM:machine:fault:beam_dump", 20.0)  # 1 s of wall time
+    ca.wait("FE:shutter:status", lambda value: value == 0)
+    suspender = beam_suspender(
+        permit=devices.photon_shutter.permit, shutter=devices.fast_shutter, photon_shutter=devices.photon_shutter,
+        settle_s=0.0,
+    )  # fmt: skip
+    counts = taken(guarded(spectrum(), [suspender])).points.numbers("counters_incident_counts")
+    assert counts[0] > 0.5 * usual
+
+
 def test_all_axes_go_back_to_where_they_stood_before_an_old_run(devices: Any, ca: Channels) -> None:
     from rich.console import Console
 

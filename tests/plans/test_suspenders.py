@@ -217,17 +217,36 @@ def test_it_waits_until_the_optics_have_settled() -> None:
     np.testing.assert_array_equal(ring.run.energies, ENERGIES)
 
 
+class SlowWitted(FakeShutter):
+    """A shutter that stays as it is in a pause, as the photon shutter, or one of a class of the site's own."""
+
+    def pause(self) -> None:
+        """Do nothing."""
+
+
+def test_a_shutter_that_does_not_close_in_a_pause_is_closed_by_the_suspender() -> None:
+    ring = Ring()
+    shutter = ring.line.shutter = SlowWitted("fast_shutter", ring.line.world)
+    ring.suspender = beam_suspender(ring_stored=ring.stored, shutter=shutter, settle_s=0.0)
+    opened = False
+
+    def dump_when_open(message: Msg) -> None:
+        nonlocal opened
+        if not opened and message.command == "trigger" and len(ring.line.world.exposures) == 2:
+            opened = True
+            assert ring.line.world.shutter == "Open"
+            ring.dump()
+
+    ring.engine.msg_hook = dump_when_open
+    ring.engine(guarded(ring.spectrum(), [ring.suspender]))
+    assert ring.closed_while_waiting == ["Closed"]
+
+
 def test_the_photon_shutter_that_the_interlock_has_closed_is_opened_before_it_goes_on() -> None:
     ring = Ring()
     other = World(shutter="Open")
 
-    class PhotonShutter(FakeShutter):
-        """Stays open in a pause."""
-
-        def pause(self) -> None:
-            """Do nothing."""
-
-    photon = PhotonShutter("photon_shutter", other)
+    photon = SlowWitted("photon_shutter", other)
     ring.line.world.signal = lambda world: 1000.0 if other.shutter == "Open" else 0.0
     suspender = beam_suspender(
         ring_stored=ring.stored, permit=ring.permit, shutter=ring.line.shutter, photon_shutter=photon, settle_s=0.0

@@ -217,6 +217,22 @@ def test_a_range_that_the_axis_no_longer_has_costs_no_energy_of_a_stack() -> Non
     assert crystal.pitch.calls["set"] == 0
 
 
+def test_a_stack_that_ends_while_it_tunes_leaves_the_axis_and_the_feedback_as_they_were() -> None:
+    crystal = Crystal(START + 6.0)
+
+    def broken(_: World) -> float:
+        if len(crystal.line.world.exposures) > 8:
+            raise Broken("no counts")
+        return 1.0
+
+    crystal.line.world.signal = broken
+    with pytest.raises(Broken):
+        RunEngine(context_managers=[])(stack(crystal))
+    assert crystal.pitch.calls["set"] > 1
+    assert crystal.pitch.position == START
+    assert crystal.line.world.feedback == "On"
+
+
 @pytest.mark.parametrize(
     ("different", "says"),
     [
