@@ -11,7 +11,8 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/whiteline demo
 
 test: lint
-	$(RUN) -m pytest -n auto --dist loadfile tests/unit tests/plans
+	$(RUN) -m pytest -n auto --dist loadfile tests/unit
+	$(RUN) -m pytest -n auto --dist load tests/plans
 	$(RUN) tests/each_module.py tests/ioc
 
 # The links tell mypy where the packages lie; they are made anew, as not every copy of a tree keeps links.

@@ -3,6 +3,12 @@
 The names below are the plans; all of them leave shutter, sample and settings as they were on every way out.
 """
 
+from whiteline.plans.calibration.calibrate_energy import calibrate_energy
+from whiteline.plans.calibration.calibrate_focus import calibrate_focus
+from whiteline.plans.calibration.calibrate_gap import calibrate_gap
+from whiteline.plans.calibration.focus_series import focus_series
+from whiteline.plans.calibration.knife_edge import knife_edge
+from whiteline.plans.calibration.scan_osa import scan_osa
 from whiteline.plans.mosaic import mosaic, raster_mosaic
 from whiteline.plans.raster import raster
 from whiteline.plans.raster_stack import raster_stack
@@ -14,11 +20,17 @@ from whiteline.plans.xanes_stack import xanes_stack
 
 __all__ = [
     "bias_series",
+    "calibrate_energy",
+    "calibrate_focus",
+    "calibrate_gap",
+    "focus_series",
+    "knife_edge",
     "mosaic",
     "raster",
     "raster_mosaic",
     "raster_stack",
     "restore_positions",
+    "scan_osa",
     "time_series",
     "tune",
     "xanes",

@@ -134,7 +134,9 @@ def killed(path: Path, seed: int, times: int = 1000) -> Found:
             finally:
                 os._exit(1)
         os.close(writing)
-        select.select([reading], [], [], 10)  # it has begun
+        waiting = select.poll()  # which, unlike select, takes any file descriptor
+        waiting.register(reading, select.POLLIN)
+        waiting.poll(10_000)  # it has begun
         signal.sigtimedwait([], float(source.uniform(0, 2e-3)))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -20,7 +20,7 @@ from typing import Any
 from bluesky import RunEngine
 from bluesky.run_engine import TransitionError
 from bluesky.utils import DuringTask, Msg, RunEngineInterrupted
-from fakes import Broken, FakeBeamline
+from fakes import Broken
 from ophyd.status import Status
 from public_plans import Case
 from slow_fakes import slow_beamline
@@ -47,8 +47,16 @@ NAMED = {
     "y": "put sample_y back",
     "bias": "put bias back",
     "feedback": "switch feedback on",
+    "foil": "put foil_wheel back",
+    "zone_plate_z": "put zone_plate_z back",
+    "osa_x": "put aperture_x back",
+    "osa_y": "put aperture_y back",
 }
 """How the error names what is not as it was."""
+
+
+PLACES = "x", "y", "bias", "zone_plate_z", "osa_x", "osa_y"
+"""Where the world has something that a plan must leave where it was."""
 
 
 class Patient(DuringTask):  # type: ignore[misc]
@@ -140,7 +148,7 @@ class Trial:
     ) -> None:
         self.engine, self.case, self.interference = engine, case, dict(interference or {})
         self.then, self.what = then or "abort", what
-        self.line = slow_beamline(seconds) if seconds else FakeBeamline()
+        self.line: Any = slow_beamline(seconds) if seconds else case.line()
         self.line.world.signal = case.signal
         self.messages: list[Msg] = []
         self.broken: set[int] = set()
@@ -210,8 +218,9 @@ class Trial:
 
     def _state(self) -> dict[str, Any]:
         world = self.line.world
-        places = {key: world.positions[key] for key in ("x", "y", "bias") if key in world.positions}
-        return self.line.state() | {"energy": world.energy, "feedback": world.feedback} | places
+        found = self.line.state() | {"energy": world.energy, "feedback": world.feedback}
+        found |= {key: world.positions[key] for key in PLACES if key in world.positions}
+        return found | ({"foil": self.line.wheel.word} if hasattr(self.line, "wheel") else {})
 
     def _judge(self, before: Mapping[str, Any], error: BaseException | None, documents: "Documents") -> None:
         named = str(error) if isinstance(error, NotRestored) else ""
@@ -274,12 +283,12 @@ def singles(
     Parameters
     ----------
     every, first : int
-        Only at every n-th message, from the first on.
+        Only at every n-th message, from the first on; as the case says if it is not given.
     """
     for name in ways:
         way, then = WAYS[name]
         undisturbed = Trial(engine, case, seconds=seconds).run().messages
-        for number in range(first, len(undisturbed), every):
+        for number in range(first, len(undisturbed), every or case.every):
             if name in FOR_WHAT_BEGINS and undisturbed[number].command not in BEGIN:
                 continue
             what = f"{name} at message {number}, {undisturbed[number].command}"

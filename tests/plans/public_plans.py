@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import calibration_cases as calibrations
 from bluesky.utils import MsgGenerator
 from fakes import Fake, FakeAxis, FakeBeamline, Finished, World, finished
 
@@ -65,13 +66,19 @@ class Case:
         What it need not leave where it was: of "energy", "x", "y".
     signal : callable
         What is counted, given the world.
+    line : callable
+        Returns the beamline.
+    every : int
+        Only every so manieth message is tried, of plans that cannot be small.
     """
 
     plan: str
-    run: Callable[[FakeBeamline], MsgGenerator[Any]]
+    run: Callable[[Any], MsgGenerator[Any]]
     variant: str = ""
     moves: tuple[str, ...] = ()
     signal: Callable[[World], float] = slope
+    line: Callable[[], FakeBeamline] = FakeBeamline
+    every: int = 1
 
     @property
     def name(self) -> str:
@@ -193,5 +200,18 @@ CASES = [
     Case("time_series", _time_series),
     Case("bias_series", _bias_series),
     Case("restore_positions", _restore_positions, moves=("energy", "x", "y")),
+    Case("calibrate_energy", calibrations.calibrate_energy, line=calibrations.full_field, every=40),
+    Case("calibrate_focus", calibrations.calibrate_focus, line=calibrations.full_field, every=40),
+    Case("calibrate_gap", calibrations.calibrate_gap, line=calibrations.full_field, every=40),
+    Case("focus_series", calibrations.focus_series, line=calibrations.full_field, every=20),
+    Case("knife_edge", calibrations.knife_edge, line=calibrations.scanning, every=20),
+    Case(
+        "scan_osa",
+        calibrations.scan_osa,
+        signal=calibrations.through_aperture,
+        line=calibrations.ApertureLine,
+        every=40,
+    ),  # fmt: skip
 ]
-"""All of them."""
+SMALL = [case for case in CASES if case.every == 1]
+"""Those of which every message is tried."""

@@ -1,43 +1,61 @@
 """Fakes that take their time, so that a scan can be ended while they are under way."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
-from fakes import Broken, FakeBeamline, FakeCamera, FakeDetector, FakeShutter, World
+from fakes import Broken, FakeAxis, FakeBeamline, FakeCamera, FakeDetector, FakeShutter, Finished
 from ophyd.status import Status
+
+LONG_S = 10.0
 
 
 class _Slow:
-    """What takes its time, and can be ended before."""
+    """What takes its time, and can be ended before; one thing is under way at a time."""
 
     seconds = 0.0
-    _status: Status | None = None
 
-    def begin(self, then: Any = lambda: None) -> Status:
+    def begin(self, then: Callable[[], None] = lambda: None) -> Status:
         """Return a status that is done in a while."""
-        self._status = status = Status()
-
-        def end() -> None:
-            if not status.done:
-                then()
-                status.set_finished()
-
-        threading.Timer(self.seconds, end).start()
+        status = Status()
+        self._current = status, then
+        threading.Timer(self.seconds, self._finish, [status, then]).start()
         return status
 
     def end(self, error: Exception | None) -> None:
-        """End what is under way, well or not."""
-        if self._status is None or self._status.done:
-            return
-        if error is None:
-            self._status.set_finished()
-        else:
-            self._status.set_exception(error)
+        """End what is under way without doing it, well or not."""
+        with _ONE_AT_A_TIME:
+            status, _ = self._current
+            if not status.done:
+                _settle(status, error)
+
+    def hurry(self) -> None:
+        """Do what is under way at once."""
+        self._finish(*self._current)
+
+    def _finish(self, status: Status, then: Callable[[], None]) -> None:
+        with _ONE_AT_A_TIME:
+            if not status.done:
+                then()
+                _settle(status, None)
+
+    _current: tuple[Any, Callable[[], None]] = (Finished(), lambda: None)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""What is ended is not done, and what is done is not ended, whichever thread is first."""
+
+
+def _settle(status: Status, error: Exception | None) -> None:
+    if error is None:
+        status.set_finished()
+    else:
+        status.set_exception(error)
+    status.exception(timeout=LONG_S)  # it is done a moment later
 
 
 class SlowShutter(_Slow, FakeShutter):
-    """A shutter; an opening that is ended fails, or is pardoned, and closes again, and a closing goes on."""
+    """A shutter; an opening that is ended fails, or is pardoned, and a closing is done before anything else is."""
 
     _opening = False
 
@@ -47,6 +65,7 @@ class SlowShutter(_Slow, FakeShutter):
         self.check_value(value)
         if self._opening:
             self.end(Broken(f"{self.name} was told to be {value} before it was open"))
+        self.hurry()
         self._opening = value == "Open"
         return self.begin(lambda: setattr(self.world, "shutter", value))
 
@@ -55,6 +74,23 @@ class SlowShutter(_Slow, FakeShutter):
         if self._opening:
             self.end(None if success else Broken(f"{self.name} was stopped"))
             self._opening = False
+
+
+class SlowAxis(_Slow, FakeAxis):
+    """An axis; it stays where it was if its move is ended."""
+
+    def set(self, value: float) -> Status:
+        """Go there."""
+        self.note("set")
+        self.check_value(value)
+        self.end(Broken(f"{self.name} was sent elsewhere before it had arrived"))
+        self.setpoint = value
+        return self.begin(lambda: self._put(value))
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop where it was."""
+        self.note("stop")
+        self.end(None if success else Broken(f"{self.name} was stopped"))
 
 
 class _SlowDetector(_Slow, FakeDetector):
@@ -77,15 +113,23 @@ class _SlowCamera(_SlowDetector, FakeCamera):
 
 def slow_beamline(seconds: float) -> FakeBeamline:
     """Return a beamline of fakes on which everything takes so long [s]."""
-    line = FakeBeamline(seconds)
-
-    def slow(kind: type[Any], name: str, world: World, *channels: Sequence[str]) -> Any:
-        made = kind(name, world, *channels)
-        made.seconds = seconds
-        return made
-
-    line.camera = slow(_SlowCamera, "camera", line.world)
-    line.counters = slow(_SlowDetector, "counters", line.world, line.counters.channels)
-    line.fluorescence = slow(_SlowDetector, "fluorescence", line.world, line.fluorescence.channels)
-    line.shutter = slow(SlowShutter, "fast_shutter", line.world)
+    line = FakeBeamline()
+    world = line.world
+    line.camera = _slow(_SlowCamera("camera", world), seconds)
+    line.counters = _slow(_SlowDetector("counters", world, line.counters.channels), seconds)
+    line.fluorescence = _slow(_SlowDetector("fluorescence", world, line.fluorescence.channels), seconds)
+    line.shutter = _slow(SlowShutter("fast_shutter", world), seconds)
+    line.energy = _slow_axis(line.energy, seconds)
+    sample = line.sample
+    sample.x, sample.y = _slow_axis(sample.x, seconds), _slow_axis(sample.y, seconds)
+    sample.coarse_x, sample.rotation = _slow_axis(sample.coarse_x, seconds), _slow_axis(sample.rotation, seconds)
     return line
+
+
+def _slow(made: Any, seconds: float) -> Any:
+    made.seconds = seconds
+    return made
+
+
+def _slow_axis(axis: FakeAxis, seconds: float) -> Any:
+    return SlowAxis(axis.name, axis.world, axis.key, axis.limits, axis.unit, seconds)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from abort_anywhere import Outcome, Trial, doubles, quiet_engine, singles
 from bluesky import RunEngine
-from public_plans import CASES, Case
+from public_plans import CASES, SMALL, Case
 from ways_out import WAYS, abort, pause, refuse, together
 
 import whiteline.plans
@@ -56,13 +56,14 @@ def test_an_undisturbed_plan_succeeds_and_leaves_no_mess(engine: RunEngine, case
 
 @pytest.mark.parametrize("way", AT_EVERY_MESSAGE)
 @all_cases
-def test_a_plan_that_ends_at_any_message_leaves_no_mess(engine: RunEngine, case: Case, way: str) -> None:
-    assert told(singles(engine, case, [way])) == []
+def test_a_plan_that_ends_at_any_message_leaves_no_mess(engine: RunEngine, case: Case, way: str, seed: int) -> None:
+    assert told(singles(engine, case, [way], first=seed % case.every)) == []
 
 
 @all_cases
 def test_it_leaves_no_mess_in_rarer_ways_either(engine: RunEngine, case: Case, seed: int) -> None:
-    assert told(singles(engine, case, EVERY_FOURTH, every=4, first=seed % 4)) == []
+    every = 4 * case.every
+    assert told(singles(engine, case, EVERY_FOURTH, every=every, first=seed % every)) == []
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -96,7 +97,7 @@ def test_a_cleanup_that_is_interfered_with_at_any_message_is_whole(
         return lambda *_: bool(source.random() < most)
 
     assert told(doubles(engine, by_name["xanes"], first, second, seconds=SLOW_S, chosen=some(0.05))) == []
-    for case in CASES:
+    for case in SMALL:
         messages = len(Trial(engine, case).run().messages)
         for number, later in source.integers(0, messages + 30, (PAIRS // 5, 2)):
             (way, then), (again, then_again) = WAYS[first], WAYS[second]
@@ -104,7 +105,7 @@ def test_a_cleanup_that_is_interfered_with_at_any_message_is_whole(
             assert outcome.unsafe == [], f"{case.name}: {first} at {number}, {second} at {later}, {outcome.error!r}"
 
 
-@all_cases
+@pytest.mark.parametrize("case", SMALL, ids=[case.name for case in SMALL])
 def test_a_plan_that_is_paused_at_any_message_and_resumed_gives_the_same_data(engine: RunEngine, case: Case) -> None:
     undisturbed = Trial(engine, case).run()
     for number in range(len(undisturbed.messages)):
@@ -115,6 +116,15 @@ def test_a_plan_that_is_paused_at_any_message_and_resumed_gives_the_same_data(en
         assert outcome.unsafe == [], told
         assert outcome.events == undisturbed.events, told
         assert outcome.exit_statuses == undisturbed.exit_statuses, told
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in SMALL], ids=lambda case: case.name)
+def test_one_that_calibrates_goes_on_after_a_pause(engine: RunEngine, case: Case, seed: int) -> None:
+    """What it takes then is noisy, and not the same."""
+    messages = len(Trial(engine, case).run().messages)
+    for number in range(seed % case.every, messages, case.every):
+        outcome = Trial(engine, case, {number: pause}, then="resume").run()
+        assert (outcome.pauses, outcome.error, outcome.unsafe) == (1, None, []), f"paused at message {number}"
 
 
 def test_so_does_one_whose_axes_and_detectors_take_their_time(engine: RunEngine) -> None:
