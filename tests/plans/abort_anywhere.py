@@ -48,7 +48,7 @@ NAMED = {
     "bias": "put bias back",
     "feedback": "switch feedback on",
     "foil": "put foil_wheel back",
-    "zone_plate_z": "put zone_plate_z back",
+    "zone_plate_z": "put energy back",  # it follows
     "osa_x": "put aperture_x back",
     "osa_y": "put aperture_y back",
 }

@@ -53,6 +53,32 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     ],
 }  # fmt: skip
 
+SHUTTER: dict[str, Any] = {"shutter": "fast_shutter"}
+CALIBRATIONS: dict[str, dict[str, Any]] = {
+    "calibrate_energy": {
+        "counters": "counters", "energy": "energy", "monochromator": "mono", "foil_wheel": "wheel", "foils": ["Ni"],
+        **SHUTTER,
+    },
+    "calibrate_focus": {
+        "detectors": ["camera"], "energy": "energy", "zone_plate": "plate", "energies": [8200.0, 8400.0, 8600.0],
+        "dwell_s": 0.1, "sharpness": "sharpness", "shift": "shift", "sample": "sample", **SHUTTER,
+    },
+    "calibrate_gap": {
+        "detectors": ["counters"], "energy": "energy", "undulator": "undulator", "energies": [8200.0, 8400.0],
+        **SHUTTER,
+    },
+    "focus_series": {
+        "detectors": ["counters"], "energy": "energy", "zone_plate": "plate", "dwell_s": 0.1, "edge_axis": "sample_x",
+        "edge_range": [-1.5, 1.5, 61], "signal": "counters_incident", **SHUTTER,
+    },
+    "knife_edge": {
+        "detectors": ["counters"], "axis": "sample_x", "edge_range": [-1.0, 1.0, 41], "signal": "counters_incident",
+        "dwell_s": 0.1, **SHUTTER,
+    },
+    "scan_osa": {"detectors": ["counters"], "aperture": "aperture", **SHUTTER},
+}  # fmt: skip
+"""Of plans that ask for devices that the fakes of this file have not: what is accepted, not what runs."""
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("xanes", {**SPECTRUM, "energies": "8330"}, "energies"),
     ("xanes", {**SPECTRUM, "energies": [[8330.0]]}, "energies"),
@@ -121,7 +147,7 @@ def worker() -> Worker:
 
 
 def test_every_public_plan_and_device_is_listed_with_its_description(worker: Worker) -> None:
-    assert set(worker.plans) == set(plans.__all__) == set(GOOD)
+    assert set(worker.plans) == set(plans.__all__) == set(GOOD) | set(CALIBRATIONS)
     assert {"camera", "counters", "energy", "fast_shutter", "filters", "sample", "sample_x"} <= set(worker.devices)
     for name, listed in worker.plans.items():
         assert listed["description"], name
@@ -141,6 +167,15 @@ def test_good_arguments_are_accepted_and_the_plan_runs_as_the_worker_calls_it(
     runs = taken(worker.messages(name, GOOD[name][number]))
     assert runs or name == "restore_positions"
     assert worker.line.world.shutter == before == "Closed"
+
+
+@pytest.mark.parametrize("name", CALIBRATIONS)
+def test_calibrations_are_accepted_and_refused_by_their_arguments(worker: Worker, name: str) -> None:
+    assert worker.validate(name, CALIBRATIONS[name]) == (True, "")
+    without = dict(list(CALIBRATIONS[name].items())[1:])
+    accepted, why = worker.validate(name, without)
+    assert not accepted
+    assert next(iter(CALIBRATIONS[name])) in why
 
 
 @pytest.mark.parametrize(("name", "arguments", "named"), REFUSED)
