@@ -14,18 +14,16 @@ from bluesky.utils import MsgGenerator
 
 from whiteline.analysis.checks import OutOfRange
 from whiteline.plans import paths, stubs
-from whiteline.plans.checks import require_count, require_dwell
+from whiteline.plans.checks import require_count
 from whiteline.plans.dwell import remember
-from whiteline.plans.flats import FlatPolicy, flat_comes_first, flat_is_due, require_policy
+from whiteline.plans.flats import FlatPolicy
+from whiteline.plans.frames import DarkPolicy, Frames
 from whiteline.plans.metadata import start_metadata
-from whiteline.plans.point import take_point
-from whiteline.plans.protocols import Axis, Camera, SampleInAndOut, check_together, satisfying
+from whiteline.plans.protocols import Axis, Camera, check_together, satisfying
 from whiteline.plans.raster import raster
 from whiteline.plans.restoring import restoring, unstaging
-from whiteline.plans.sample_out import SampleOut
 from whiteline.plans.shutter import closing
 from whiteline.plans.tiles import tile_ranges
-from whiteline.plans.xanes_stack import DarkPolicy
 
 
 def mosaic(
@@ -104,16 +102,12 @@ def mosaic(
     centres = paths.raster(columns, rows, snake=snake)
     for axis, values in ((x, centres[:, 0]), (y, centres[:, 1])):
         check_together(axis, [float(values.min()), float(values.max())])
-    require_dwell(exposure_s, "exposure")
-    require_policy(flats)
-    if darks not in ("before", "before and after", "none"):
-        raise ValueError(f"darks = {darks!r} must be 'before', 'before and after' or 'none'")
-    events = {
-        "primary": 1,
-        "flat": _events(flat_frames, frames, "flat_frames"),
-        "dark": _events(dark_frames, frames, "dark_frames"),
-    }
-    out = None if flats == "none" else SampleOut(_with_way_out(sample, flats))
+    for name, count in (("flat_frames", flat_frames), ("dark_frames", dark_frames)):
+        _require_multiple(count, frames, name)
+    taken = Frames(
+        camera, sample, shutter, exposure_s=exposure_s, frames=frames, flats=flats, flat_frames=flat_frames,
+        darks=darks, dark_frames=dark_frames, read=[] if energy is None else [energy], also=also,
+    )  # fmt: skip
     arguments = {
         "camera": camera, "sample": sample, "area": area, "tile_um": tile_um, "overlap": overlap, "snake": snake,
         "shutter": shutter, "exposure_s": exposure_s, "frames": frames, "flats": flats, "flat_frames": flat_frames,
@@ -140,44 +134,21 @@ def mosaic(
     )  # fmt: skip
     steps = closing(shutter)
 
-    def take(stream: str) -> MsgGenerator[None]:
-        counted: list[Any] = [camera, *also, *([x, y] if stream == "primary" else [])]
-        read = [] if energy is None else [energy]
-        for _ in range(events[stream]):
-            yield from take_point(counted, read, shutter=None if stream == "dark" else shutter, stream=stream)
-
-    def take_flats() -> MsgGenerator[None]:
-        if out is not None:
-            yield from out.go_out()
-            yield from take("flat")
-
-    def bring_in() -> MsgGenerator[None]:
-        if out is not None:
-            yield from out.go_in()
+    def tile(centre: Any) -> MsgGenerator[None]:
+        yield from stubs.mv(x, float(centre[0]), y, float(centre[1]))
+        yield from taken.take("primary")
 
     @bpp.run_decorator(md=about)
     def tiles() -> MsgGenerator[None]:
-        if darks != "none":
-            yield from take("dark")
+        yield from taken.before()
         for number, centre in enumerate(centres):
-            due = flat_is_due(flats, number, len(centres))
-            first = due and flat_comes_first(flats, number, out is not None and out.is_out)
-            if first:
-                yield from take_flats()
-            yield from bring_in()
-            yield from stubs.mv(x, float(centre[0]), y, float(centre[1]))
-            yield from take("primary")
-            if due and not first:
-                yield from take_flats()
-        yield from bring_in()
-        if darks == "before and after":
-            yield from take("dark")
+            yield from taken.beside_flats(tile(centre), number, len(centres))
+        yield from taken.after()
 
     def scan() -> MsgGenerator[str]:
         staged = [*([] if energy is None else [energy]), camera, *also]
         steps.extend(unstaging(*staged))
-        if out is not None:
-            steps.append(out.back())
+        steps.append(taken.way.back())
         yield from remember([camera.exposure, camera.frames, x, y], steps)
         yield from stubs.mv(camera.exposure, exposure_s, camera.frames, frames)
         yield from bps.stage_all(*staged)
@@ -255,21 +226,8 @@ def raster_mosaic(
     )
 
 
-def _events(asked: int | None, frames: int, name: str) -> int:
-    """Return how many events hold so many frames: the camera takes as many at each, as its file has one shape."""
-    require_count(frames, "frames")
-    wanted = frames if asked is None else require_count(asked, name)
-    if wanted % frames:
+def _require_multiple(count: int | None, frames: int, name: str) -> None:
+    """Refuse a number that would divide the frames of a tile into several events."""
+    if count is not None and require_count(count, name) % require_count(frames, "frames"):
         limit = f"must be a multiple of frames = {frames}"
-        raise OutOfRange(name, wanted, limit, remedy="the camera takes so many at each trigger of a run")
-    return wanted // frames
-
-
-def _with_way_out(sample: Any, flats: FlatPolicy) -> SampleInAndOut:
-    """Refuse flats of a sample that cannot be taken out."""
-    if not isinstance(sample, SampleInAndOut):
-        raise ValueError(
-            f"flats = {flats!r} need a sample that can be taken out, and {getattr(sample, 'name', sample)!r} has no "
-            "out_steps; give the sample stage, or flats = 'none'"
-        )
-    return sample
+        raise OutOfRange(name, count, limit, remedy="the camera takes so many at each trigger of a run")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import bluesky.plan_stubs as bps
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator
 
@@ -59,6 +60,24 @@ class SampleOut:
                     yield from stubs.mv(axis, position)
 
         return Step("bring the sample back into the beam", bring)
+
+
+class StaysIn:
+    """The way of a sample that is never taken out."""
+
+    is_out = False
+
+    def go_out(self) -> MsgGenerator[None]:
+        """Do nothing."""
+        yield from bps.null()
+
+    def go_in(self) -> MsgGenerator[None]:
+        """Do nothing."""
+        yield from bps.null()
+
+    def back(self) -> Step:
+        """Return a step that does nothing."""
+        return Step("leave the sample where it is", bps.null)
 
 
 def _walk(steps: Steps) -> MsgGenerator[None]:

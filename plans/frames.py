@@ -1,0 +1,148 @@
+"""Frames in their roles: with the sample, flats without it, darks without beam; out and in as rarely as can be."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
+
+from whiteline.plans.checks import require_count, require_dwell
+from whiteline.plans.flats import FlatPolicy, flat_comes_first, flat_is_due, require_policy
+from whiteline.plans.point import take_point
+from whiteline.plans.protocols import Camera, SampleInAndOut, satisfying
+from whiteline.plans.sample_out import SampleOut, StaysIn
+
+DarkPolicy = Literal["before", "before and after", "none"]
+"""When frames with the shutter closed are taken."""
+
+
+class Frames:
+    """Takes the frames of a run, each role in its stream: "primary", "flat", "dark".
+
+    Parameters
+    ----------
+    camera : Readable
+        With the settings `exposure` and `frames`.
+    sample : Readable
+        Its stage; x and y are triggered and read with its frames.
+    shutter : Movable
+        Open only while frames are taken that are no darks.
+    exposure_s : float
+        Of one frame [s].
+    frames, flat_frames, dark_frames : int
+        Of each role; as many as `frames` where None.
+    flats : FlatPolicy
+        When the sample goes out.
+    darks : DarkPolicy
+        When frames are taken without beam.
+    read, also : sequence of Readable
+        Read, or triggered and read, with every frame.
+
+    Attributes
+    ----------
+    per_event : int
+        Frames that the camera takes at each trigger. It is the same number all through a run, as its file has one
+        shape: the greatest common divisor of what is asked for.
+    way : SampleOut or StaysIn
+        Of the sample.
+
+    Raises
+    ------
+    OutOfRange, TypeError, ValueError
+        If it is no camera, a number or the exposure cannot be, or there are flats of a sample that cannot go out.
+    """
+
+    def __init__(
+        self,
+        camera: Readable[Any],
+        sample: Readable[Any],
+        shutter: Movable[Any],
+        *,
+        exposure_s: float,
+        frames: int,
+        flats: FlatPolicy,
+        flat_frames: int | None,
+        darks: DarkPolicy,
+        dark_frames: int | None,
+        read: Sequence[Readable[Any]] = (),
+        also: Sequence[Readable[Any]] = (),
+    ) -> None:
+        self.camera = satisfying(camera, Camera, "camera")
+        require_dwell(exposure_s, "exposure")
+        require_policy(flats)
+        if darks not in ("before", "before and after", "none"):
+            raise ValueError(f"darks = {darks!r} must be 'before', 'before and after' or 'none'")
+        self.counts = {
+            "primary": require_count(frames, "frames"),
+            "flat": require_count(frames if flat_frames is None else flat_frames, "flat_frames"),
+            "dark": require_count(frames if dark_frames is None else dark_frames, "dark_frames"),
+        }
+        self.per_event = math.gcd(*self.counts.values())
+        self.way = StaysIn() if flats == "none" else SampleOut(_that_can_go_out(sample, flats))
+        self._sample = [axis for axis in (getattr(sample, "x", None), getattr(sample, "y", None)) if axis is not None]
+        self._shutter, self._flats, self._darks = shutter, flats, darks
+        self._read, self._also = list(read), list(also)
+
+    def events(self, stream: str) -> int:
+        """Return how many events hold the frames of one role."""
+        return self.counts[stream] // self.per_event
+
+    def before(self) -> MsgGenerator[None]:
+        """Take the darks that come before all else."""
+        if self._darks != "none":
+            yield from self.take("dark")
+
+    def beside_flats(self, frames: MsgGenerator[None], number: int, count: int) -> MsgGenerator[None]:
+        """Take frames with the sample, and before or behind them the flats that belong to them.
+
+        Parameters
+        ----------
+        frames : generator of Msg
+            Calls `take("primary")`, where the sample is to stand.
+        number, count : int
+            Which energy or tile of how many, from 0.
+        """
+        due = flat_is_due(self._flats, number, count)
+        first = due and flat_comes_first(self._flats, number, self.way.is_out)
+        if first:
+            yield from self._take_flats()
+        yield from self.way.go_in()
+        yield from frames
+        if due and not first:
+            yield from self._take_flats()
+
+    def after(self) -> MsgGenerator[None]:
+        """Bring the sample back, and take the darks that come last."""
+        yield from self.way.go_in()
+        if self._darks == "before and after":
+            yield from self.take("dark")
+
+    def take(self, stream: str, labels: Sequence[Readable[Any]] = ()) -> MsgGenerator[None]:
+        """Take all frames of one role where the sample stands.
+
+        Parameters
+        ----------
+        stream : {"primary", "flat", "dark"}
+            Their role.
+        labels : sequence of Readable
+            Read with them.
+        """
+        detectors = [self.camera, *self._also, *(self._sample if stream == "primary" else [])]
+        shutter = None if stream == "dark" else self._shutter
+        for _ in range(self.events(stream)):
+            yield from take_point(detectors, [*self._read, *labels], shutter=shutter, stream=stream)
+
+    def _take_flats(self) -> MsgGenerator[None]:
+        yield from self.way.go_out()
+        yield from self.take("flat")
+
+
+def _that_can_go_out(sample: Any, flats: FlatPolicy) -> SampleInAndOut:
+    """Refuse flats of a sample that cannot be taken out."""
+    if not isinstance(sample, SampleInAndOut):
+        raise ValueError(
+            f"flats = {flats!r} need a sample that can be taken out, and {getattr(sample, 'name', sample)!r} has no "
+            "out_steps; give the sample stage, or flats = 'none'"
+        )
+    return sample
