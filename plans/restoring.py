@@ -35,10 +35,13 @@ class Step:
         What is done, as it is told where it could not be: "close fast_shutter".
     plan : callable
         Returns the messages that do it. They can be run again from their beginning.
+    urgent : bool
+        Whether it comes before anything else, even before what moves is stopped: each lost axis may take a second.
     """
 
     name: str
     plan: Callable[[], MsgGenerator[Any]]
+    urgent: bool = False
 
 
 class NotRestored(RuntimeError):
@@ -68,8 +71,8 @@ def restoring(plan: MsgGenerator[Any], steps: Sequence[Step]) -> MsgGenerator[An
 
     Notes
     -----
-    What still moves is first let rest where it is, without failing: an axis that is sent home while it is on its way
-    elsewhere would tell the run engine that it had failed to get there.
+    What still moves is let rest where it is, after urgent steps and without failing: an axis that is sent home while
+    it is on its way elsewhere would tell the run engine that it had failed to get there.
 
     After a scan that went well the steps can be paused and resumed, as those of a plan within a longer one must. After
     any other end a pause counts as one more interruption: what was done since the last checkpoint is not to be redone.
@@ -88,7 +91,8 @@ def restoring(plan: MsgGenerator[Any], steps: Sequence[Step]) -> MsgGenerator[An
     except GeneratorExit:
         raise
     except BaseException as error:
-        yield from _restore([*resting(moved), *steps], error)
+        urgent = [step for step in steps if step.urgent]
+        yield from _restore([*urgent, *resting(moved), *(step for step in steps if not step.urgent)], error)
         raise
     yield from _restore(steps, None)
     return result

@@ -40,4 +40,4 @@ def closing(shutter: Movable[str] | None) -> list[Step]:
     """Return the step that closes the shutter, to be run first of all; none without a shutter."""
     if shutter is None:
         return []
-    return [Step(f"close {getattr(shutter, 'name', 'the shutter')}", lambda: stubs.mv(shutter, CLOSED))]
+    return [Step(f"close {getattr(shutter, 'name', 'the shutter')}", lambda: stubs.mv(shutter, CLOSED), urgent=True)]
