@@ -8,8 +8,7 @@ the feedback is switched on, and the status fails with a sentence that says whic
 starts from there.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -19,11 +18,12 @@ from ophyd.status import MoveStatus, StatusBase
 
 from whiteline.analysis.checks import require_between, require_energy
 from whiteline.devices.errands import Errand, Watchful
-from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
+from whiteline.devices.errors import DeviceError, MoveFailed
 from whiteline.devices.legs import Leg
 from whiteline.devices.monochromator import LOCKS_S, Monochromator
-from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner, number
+from whiteline.devices.positioner import Arrival, Positioner, number
 from whiteline.devices.shown import Computed, Parameter
+from whiteline.devices.together import halt, move_together, where
 from whiteline.devices.undulator import Undulator
 
 HEIGHT_DEAD_BAND_UM = 1.0
@@ -273,7 +273,7 @@ class Energy(Watchful, PositionerBase):
         where = ", ".join(f"{axis.name} was passing {axis.last_seen}" for axis in moving) or "none of them moved"
         # first the errand, so that it does not take the stop of an axis for the failure of that axis
         self.end_errand(f"{why}: {where}", success=success)
-        self._halt(moving)
+        halt(moving)
 
     @property
     def moving(self) -> bool:
@@ -288,7 +288,7 @@ class Energy(Watchful, PositionerBase):
         except Exception as error:  # a record was lost between two questions
             told = Errand(self, [axis.readback_signal for axis in self.axes]).told(error)
             raise type(told)(
-                f"{self.name} did not arrive at {energy:g} eV: {told}{self._where('last seen', self.axes)}"
+                f"{self.name} did not arrive at {energy:g} eV: {told}{where('last seen', self.axes)}"
             ) from error
 
     def _go_in_steps(self, errand: Errand, energy: float, harmonic: int) -> None:
@@ -297,7 +297,7 @@ class Energy(Watchful, PositionerBase):
             if legs and self._feedback_off and self.monochromator.feedback.is_on:
                 self._feedback_owed = True
                 self._switch_feedback(errand, "Off", energy)
-            self._together(errand, legs, energy)
+            move_together(errand, legs, self._ended, f"{self.name} did not arrive at {energy:g} eV")
         self._require_whole(energy, harmonic)
         if self._feedback_owed:
             self._feedback_owed = False  # what cannot lock now will not by being told twice
@@ -313,59 +313,6 @@ class Energy(Watchful, PositionerBase):
                     f"{leg.position:.10g} {leg.axis.egu}; it was moved by somebody else, or a calibration was changed"
                 )
 
-    def _together(self, errand: Errand, legs: Iterable[Leg], energy: float) -> None:
-        """Move axes at the same time; if one fails, stop the others and raise."""
-        moving: dict[Positioner, StatusBase] = {}
-        seconds = 0.0
-        for leg in legs:
-            errand.require_possible()
-            seconds = max(seconds, MARGIN * leg.axis.duration(leg.axis.position, leg.position) + ALLOWANCE_S)
-            moving[leg.axis] = leg.axis.set(leg.position)
-            moving[leg.axis].add_callback(self._ended)
-
-        def ended() -> bool:
-            return all(one.done for one in moving.values()) or any(
-                one.done and not one.success for one in moving.values()
-            )
-
-        errand.until(ended, 2 * seconds + ALLOWANCE_S, lambda: ", ".join(axis.name for axis in moving))
-        for axis, status in moving.items():
-            if status.done and (error := status.exception()) is not None:
-                others = [other for other in moving if other is not axis]
-                arrived = [other for other in others if moving[other].done and moving[other].success]
-                stopped = [other for other in others if other not in arrived]
-                with suppress(DeviceError):  # it is tried again, and told, at the end
-                    self._halt(stopped)
-                self._wait_for_rest(stopped)
-                kind = Lost if isinstance(error, Lost) else Stopped if isinstance(error, Stopped) else MoveFailed
-                raise kind(
-                    f"{self.name} did not arrive at {energy:g} eV: {error}"
-                    + self._where("stopped with it", stopped)
-                    + self._where("arrived", arrived)
-                ) from error
-
-    def _wait_for_rest(self, axes: Sequence[Positioner]) -> None:
-        """Wait until axes that were told to stop have slowed down, so that what is said of them stays true."""
-        deadline = time.monotonic() + ALLOWANCE_S + max((axis.slow_down_s for axis in axes), default=0.0)
-        for axis in axes:
-            with axis.woken:
-                while axis.moving and axis.readback_signal.connected and time.monotonic() < deadline:
-                    axis.woken.wait(deadline - time.monotonic())
-
-    def _halt(self, axes: Iterable[Positioner]) -> None:
-        """Stop axes; one that cannot be stopped does not keep the others from it."""
-        failures = []
-        for axis in axes:
-            try:
-                axis.stop()
-            except (DeviceError, TimeoutError) as error:
-                failures.append(f"{axis.name} was not stopped: {error}")
-        if failures:
-            raise DeviceError("; ".join(failures))
-
-    def _where(self, what: str, axes: Sequence[Positioner]) -> str:
-        return f"; {what}: {', '.join(f'{axis.name} at {axis.last_seen}' for axis in axes)}" if axes else ""
-
     def _switch_feedback(self, errand: Errand, wanted: str, energy: float) -> None:
         status = self.monochromator.feedback.set(wanted)
         status.add_callback(self._ended)
@@ -378,7 +325,7 @@ class Energy(Watchful, PositionerBase):
         """Stop the axes that still move, and switch the feedback on again, after a move that failed."""
         problems = []
         try:
-            self._halt([axis for axis in self.axes if axis.moving])
+            halt([axis for axis in self.axes if axis.moving])
         except DeviceError as error:
             problems.append(str(error))
         if self._feedback_owed:
