@@ -275,7 +275,7 @@ def singles(
     ways: Iterable[str] = tuple(WAYS),
     *,
     seconds: float = 0.0,
-    every: int = 1,
+    every: int | None = None,
     first: int = 0,
 ) -> Iterator[Outcome]:
     """Yield what a plan leaves that is ended at each message, in each way.

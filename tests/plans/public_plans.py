@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import calibration_cases as calibrations
 from bluesky.utils import MsgGenerator
+from calibration_cases import through_aperture
 from fakes import Fake, FakeAxis, FakeBeamline, Finished, World, finished
 
 import whiteline.plans as plans
@@ -68,7 +70,7 @@ class Case:
     line : callable
         Returns the beamline.
     every : int
-        Only every so manieth message is tried, of plans that cannot be small.
+        Only every n-th message is tried, of plans that cannot be small.
     """
 
     plan: str
@@ -199,10 +201,14 @@ CASES = [
     Case("time_series", _time_series),
     Case("bias_series", _bias_series),
     Case("restore_positions", _restore_positions, moves=("energy", "x", "y")),
+    Case("calibrate_energy", calibrations.calibrate_energy, line=calibrations.full_field, every=40),
+    Case("calibrate_focus", calibrations.calibrate_focus, line=calibrations.full_field, every=40),
+    Case("calibrate_gap", calibrations.calibrate_gap, line=calibrations.full_field, every=40),
+    Case("focus_series", calibrations.focus_series, line=calibrations.full_field, every=20),
+    Case("knife_edge", calibrations.knife_edge, line=calibrations.scanning, every=20),
+    Case("scan_osa", calibrations.scan_osa, signal=through_aperture, line=calibrations.ApertureLine, every=40),
 ]
-"""All but those that calibrate, which take long: they have tests of their own."""
-
-CALIBRATING = {"calibrate_energy", "calibrate_focus", "calibrate_gap", "focus_series", "knife_edge", "scan_osa"}
+"""All of them."""
 
 SMALL = [case for case in CASES if case.every == 1]
 """Those of which every message is tried."""
