@@ -51,7 +51,9 @@ def energy_list(energies: Iterable[float], energy: object, name: str = "energies
     return tuple(float(one) for one in wanted)
 
 
-def dwell_list(dwell_s: float | Sequence[float] | None, energies: Any, count: int) -> tuple[float, ...]:
+def dwell_list(
+    dwell_s: float | Sequence[float] | None, energies: Any, count: int, name: str = "dwell_s"
+) -> tuple[float, ...]:
     """Return how long to count at each energy [s].
 
     Parameters
@@ -62,6 +64,8 @@ def dwell_list(dwell_s: float | Sequence[float] | None, energies: Any, count: in
         As the plan was given them: an `EnergyList` has a dwell for each.
     count : int
         How many there are.
+    name : str
+        What it is called in the message.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def dwell_list(dwell_s: float | Sequence[float] | None, energies: Any, count: in
     for one in each:
         require_dwell(one)
     if len(each) != count:
-        raise ValueError(f"dwell_s has {len(each)} values for {count} energies; give one for all, or one for each")
+        raise ValueError(f"{name} has {len(each)} values for {count} energies; give one for all, or one for each")
     return tuple(each)
 
 

@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import bluesky.plan_stubs as bps
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
+from whiteline.plans import stubs
 from whiteline.plans.checks import require_count, require_dwell
 from whiteline.plans.flats import FlatPolicy, flat_comes_first, flat_is_due, require_policy
 from whiteline.plans.point import take_point
@@ -28,8 +30,10 @@ class Frames:
         Its stage; x and y are triggered and read with its frames.
     shutter : Movable
         Open only while frames are taken that are no darks.
-    exposure_s : float
-        Of one frame [s].
+    exposure_s : float or sequence of float
+        Of one frame [s]; all that occur, if they differ from energy to energy: darks are taken of each.
+    look_s : float, optional
+        Of a frame that is only looked at [s]; as that of the others.
     frames, flat_frames, dark_frames : int
         Of each role; as many as `frames` where None.
     flats : FlatPolicy
@@ -38,6 +42,8 @@ class Frames:
         When frames are taken without beam.
     read, also : sequence of Readable
         Read, or triggered and read, with every frame.
+    look_with : sequence of Readable
+        Read with frames that are only looked at, besides `read`.
 
     Attributes
     ----------
@@ -46,6 +52,8 @@ class Frames:
         shape: the greatest common divisor of what is asked for.
     way : SampleOut or StaysIn
         Of the sample.
+    came_back : bool
+        Whether the sample has come back into the beam since its last frames.
 
     Raises
     ------
@@ -59,7 +67,8 @@ class Frames:
         sample: Readable[Any],
         shutter: Movable[Any],
         *,
-        exposure_s: float,
+        exposure_s: float | Sequence[float],
+        look_s: float | None = None,
         frames: int,
         flats: FlatPolicy,
         flat_frames: int | None,
@@ -67,9 +76,13 @@ class Frames:
         dark_frames: int | None,
         read: Sequence[Readable[Any]] = (),
         also: Sequence[Readable[Any]] = (),
+        look_with: Sequence[Readable[Any]] = (),
     ) -> None:
         self.camera = satisfying(camera, Camera, "camera")
-        require_dwell(exposure_s, "exposure")
+        self._exposures = tuple(dict.fromkeys(exposure_s if isinstance(exposure_s, Sequence) else [exposure_s]))
+        for seconds in (*self._exposures, *([] if look_s is None else [look_s])):
+            require_dwell(seconds, "exposure")
+        self._look_s = look_s
         require_policy(flats)
         if darks not in ("before", "before and after", "none"):
             raise ValueError(f"darks = {darks!r} must be 'before', 'before and after' or 'none'")
@@ -82,7 +95,8 @@ class Frames:
         self.way = StaysIn() if flats == "none" else SampleOut(_that_can_go_out(sample, flats))
         self._sample = [axis for axis in (getattr(sample, "x", None), getattr(sample, "y", None)) if axis is not None]
         self._shutter, self._flats, self._darks = shutter, flats, darks
-        self._read, self._also = list(read), list(also)
+        self._read, self._also, self._look_with = list(read), list(also), list(look_with)
+        self.came_back = False
 
     def events(self, stream: str) -> int:
         """Return how many events hold the frames of one role."""
@@ -91,7 +105,7 @@ class Frames:
     def before(self) -> MsgGenerator[None]:
         """Take the darks that come before all else."""
         if self._darks != "none":
-            yield from self.take("dark")
+            yield from self._take_darks()
 
     def beside_flats(self, frames: MsgGenerator[None], number: int, count: int) -> MsgGenerator[None]:
         """Take frames with the sample, and before or behind them the flats that belong to them.
@@ -106,16 +120,48 @@ class Frames:
         due = flat_is_due(self._flats, number, count)
         first = due and flat_comes_first(self._flats, number, self.way.is_out)
         if first:
-            yield from self._take_flats()
-        yield from self.way.go_in()
+            yield from self.take_flats()
+        yield from self.go_in()
         yield from frames
+        self.came_back = False
         if due and not first:
-            yield from self._take_flats()
+            yield from self.take_flats()
 
     def after(self) -> MsgGenerator[None]:
         """Bring the sample back, and take the darks that come last."""
-        yield from self.way.go_in()
+        yield from self.go_in()
         if self._darks == "before and after":
+            yield from self._take_darks()
+
+    def expose(self, seconds: float) -> MsgGenerator[None]:
+        """Set the exposure of all frames to come [s]; nothing is done where it is the same all through."""
+        if len(self._exposures) > 1 or self._look_s is not None:
+            yield from stubs.mv(self.camera.exposure, seconds)
+
+    def go_in(self) -> MsgGenerator[None]:
+        """Bring the sample into the beam, unless it is there."""
+        self.came_back |= self.way.is_out
+        yield from self.way.go_in()
+
+    def take_flats(self) -> MsgGenerator[None]:
+        """Take the sample out, and frames without it."""
+        yield from self.way.go_out()
+        yield from self.take("flat")
+
+    def look(self) -> MsgGenerator[dict[str, Any]]:
+        """Take one event that is only looked at, in the stream "look", and return its readings."""
+        also = [*self._read, *self._look_with]
+        before = yield from bps.rd(self.camera.exposure, default_value=self._exposures[0])
+        if self._look_s is not None:
+            yield from stubs.mv(self.camera.exposure, self._look_s)
+        reading = yield from take_point([self.camera, *self._sample], also, shutter=self._shutter, stream="look")
+        if self._look_s is not None:
+            yield from stubs.mv(self.camera.exposure, before)
+        return reading
+
+    def _take_darks(self) -> MsgGenerator[None]:
+        for seconds in self._exposures:
+            yield from self.expose(seconds)
             yield from self.take("dark")
 
     def take(self, stream: str, labels: Sequence[Readable[Any]] = ()) -> MsgGenerator[None]:
@@ -132,10 +178,6 @@ class Frames:
         shutter = None if stream == "dark" else self._shutter
         for _ in range(self.events(stream)):
             yield from take_point(detectors, [*self._read, *labels], shutter=shutter, stream=stream)
-
-    def _take_flats(self) -> MsgGenerator[None]:
-        yield from self.way.go_out()
-        yield from self.take("flat")
 
 
 def _that_can_go_out(sample: Any, flats: FlatPolicy) -> SampleInAndOut:

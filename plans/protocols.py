@@ -4,7 +4,7 @@ Devices satisfy these protocols without knowing them, and so do fakes: one plan 
 nanoprobe and in a test. They hold methods, so that asking whether a device satisfies one reads nothing from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from bluesky.protocols import Movable, Readable
@@ -49,6 +49,40 @@ class Estimates(Protocol):
         """Return the time from one position to another [s]."""
 
 
+class Rehearsal(Protocol):
+    """A device that moves only in the mind, and stands by then where its moves have ended."""
+
+    travel: Mapping[str, tuple[float, float]]
+
+    def stage(self) -> None:
+        """Begin a run."""
+
+    def unstage(self) -> None:
+        """End a run."""
+
+    def move(self, value: float) -> float:
+        """Return how long a move takes [s]; raise with name, value, limit, unit and remedy if it would be refused."""
+
+    def summary(self) -> Mapping[str, str]:
+        """Return what else is known of all moves, by what it is."""
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """Says what would come of moves one after the other, where each depends on those before."""
+
+    def rehearsal(self, places: MutableMapping[Any, Any]) -> Rehearsal:
+        """Return what moves in the mind; where devices would be by then is read from `places`, and noted there."""
+
+
+@runtime_checkable
+class HasDepthOfFocus(Protocol):
+    """An energy axis that knows the optics that follow it."""
+
+    def depth_of_focus(self, energy: float) -> float:
+        """Return the full depth of focus at an energy [eV], in micrometres."""
+
+
 class Forecast(Protocol):
     """What a trigger will take and leave: time [s], frames, and bytes in its file."""
 
@@ -71,6 +105,13 @@ class Forecasts(Protocol):
 
     def forecast(self, settings: Mapping[str, Any]) -> Forecast:
         """Return what a trigger takes with some settings changed, by their names, and the others as they are."""
+
+
+@runtime_checkable
+class Told(Readable[Any], Protocol):
+    """A part that tells what data have shown, and not what it would measure: nobody knows it beforehand."""
+
+    told: bool
 
 
 @runtime_checkable

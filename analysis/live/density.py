@@ -17,13 +17,12 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class _Dark:
-    places: Places
     image: Image
     number: int | None
 
 
 class Developer:
-    """Turns the frames of recipes into optical densities; keeps the dark, and nothing else.
+    """Turns the frames of recipes into optical densities; keeps the darks, and nothing else.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ class Developer:
     ) -> None:
         self.settings, self.frame_shape = settings, frame_shape
         self._path_map, self._dtype, self._label = path_map, dtype, label
-        self._dark: _Dark | None = None
+        self._darks: dict[Places, _Dark] = {}
 
     def whole(self, recipe: Recipe) -> tuple[Image, Image]:
         """Return density and variance of a point, shape (Y, X) each; NaN where they are not determined.
@@ -72,12 +71,14 @@ class Developer:
         return self._density(recipe, raw, flat, dark, dark.image[rows])
 
     def _density(self, recipe: Recipe, raw: Any, flat: Any, dark: _Dark, floor: Image) -> tuple[Image, Image]:
-        settings = self.settings
+        settings, scale = self.settings, recipe.flat_scale
+        if scale != 1:  # flats of another exposure: light is in proportion to it, and so is the variance of few frames
+            flat = floor + np.float32(scale) * (np.asarray(flat, np.float32) - floor)
         counting = Counting(
             gain=settings.gain,
             read_noise=settings.read_noise,
             frames=sum(place.count for place in recipe.frames),
-            flats=float(sum(place.count for place in recipe.flats)),
+            flats=float(sum(place.count for place in recipe.flats)) / scale,
             darks=dark.number,
             saturation=settings.saturation,
         )
@@ -90,15 +91,16 @@ class Developer:
         return density.reshape(shape), variance.reshape(shape)
 
     def _floor(self, places: Places) -> _Dark:
-        """Return the dark, NaN at pixels that are hot or dead; it is kept."""
-        if self._dark is None or self._dark.places != places:
+        """Return the dark, NaN at pixels that are hot or dead; there is one for each exposure, and they are kept."""
+        if places not in self._darks:
             if places:
                 image = np.asarray(self._mean(places), np.float32).copy()
                 image[~good_pixels(image)] = np.nan
-                self._dark = _Dark(places, image, sum(place.count for place in places))
+                self._darks[places] = _Dark(image, sum(place.count for place in places))
             else:
-                self._dark = _Dark(places, np.full(self.frame_shape, self.settings.dark_level, np.float32), None)
-        return self._dark
+                level = np.full(self.frame_shape, self.settings.dark_level, np.float32)
+                self._darks[places] = _Dark(level, None)
+        return self._darks[places]
 
     def _mean(self, places: Places, rows: slice = slice(None)) -> NDArray[Any]:
         stack = FrameStack((places,), self.frame_shape, self._dtype, self._path_map, self._label)

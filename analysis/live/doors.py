@@ -43,8 +43,9 @@ SHIFT: Mapping[str, Quantity] = {
     "energy": Quantity("eV"),
     "frame": Quantity(dtype="integer"),
 }
-"""Shift of the newest frame against the first one: how far, how sure, 1 where it is to be believed; how far the sample
-has been moved since the first frame; energy and number of the frame. NaN for what is not known."""
+"""Shift of the newest frame, or of one only looked at, against the first one: how far, how sure, 1 where it is to be
+believed; how far the sample has been moved since the first frame; energy and number of the frame. NaN for what is not
+known."""
 
 SHARPNESS: Mapping[str, Quantity] = {
     "value": Quantity("1/px^2"),
@@ -52,11 +53,12 @@ SHARPNESS: Mapping[str, Quantity] = {
     "detail": Quantity(),
     "detail_error": Quantity(),
     "of_best": Quantity(),
+    "pixel_um": Quantity("um"),
     "energy": Quantity("eV"),
     "frame": Quantity(dtype="integer"),
 }
 """Sharpness of the newest frame, which follows its contrast too; the share of fine detail, which follows the focus
-alone, and its ratio to that of the best frame so far."""
+alone, and its ratio to that of the best frame so far; the size of a pixel."""
 
 ERROR: Mapping[str, Quantity] = {
     "median": Quantity(),
@@ -68,6 +70,24 @@ ERROR: Mapping[str, Quantity] = {
 }
 """Median standard error of the fractions, share of valid pixels, share that the references do not explain, whether
 that is "clean", "lacking" or "unknown", 1 if clean, and frames in the fit."""
+
+ROTATION: Mapping[str, Quantity] = {
+    "column": Quantity("px"),
+    "error": Quantity("px"),
+    "off_um": Quantity("um"),
+    "error_um": Quantity("um"),
+    "tilt_mrad": Quantity("mrad"),
+    "tilt_error_mrad": Quantity("mrad"),
+    "rise": Quantity("px"),
+    "confidence": Quantity(),
+    "trusted": Quantity(dtype="integer"),
+    "reason": Quantity(dtype="string"),
+    "angle": Quantity("deg"),
+    "frame": Quantity(dtype="integer"),
+    "partner": Quantity(dtype="integer"),
+}
+"""Axis of rotation by the newest frame and the last one half a turn away: its column, how far that is beside the middle
+of the image, how it leans; 1 where it is to be believed, or why not; angle, number of the frame and of the other."""
 
 
 class Part:
@@ -83,7 +103,14 @@ class Part:
         Takes the part and a status, and ends the status when the part's `values` are those of now.
     timeout_s : float
         How long a trigger may take [s].
+
+    Attributes
+    ----------
+    told : bool
+        Always true: what it says nobody knows before the data are there.
     """
+
+    told = True
 
     def __init__(
         self,
@@ -105,7 +132,7 @@ class Part:
 
     def trigger(self) -> Pending:
         """Ask for the newest frame to be worked out."""
-        status = Pending(f"{self.name.replace('_', ' ')} of the newest frame", self.timeout_s)
+        status = Pending(f"{self.name.replace('_', ' ')} of the newest frame", self.timeout_s, self)
         self._ask(self, status)
         return status
 
@@ -138,9 +165,9 @@ def nothing(quantities: Mapping[str, Quantity]) -> Values:
 
 def shift_values(results: Results) -> Values:
     """Return what `live.shift` says."""
-    if not results.frames:
+    last, pixel = results.newest, results.pixel_um or np.nan
+    if last is None:
         return {}
-    last, pixel = results.frames[-1], results.pixel_um or np.nan
     return {
         "y": last.shift_y,
         "x": last.shift_x,
@@ -159,15 +186,16 @@ def shift_values(results: Results) -> Values:
 
 def sharpness_values(results: Results) -> Values:
     """Return what `live.sharpness` says."""
-    if not results.frames:
+    last = results.newest
+    if last is None:
         return {}
-    last = results.frames[-1]
     return {
         "value": last.sharpness,
         "error": last.sharpness_error,
         "detail": last.detail,
         "detail_error": last.detail_error,
-        "of_best": detail_of_best(results.frames),
+        "of_best": detail_of_best(results.frames, last),
+        "pixel_um": results.pixel_um or np.nan,
         "energy": last.energy,
         "frame": last.number,
     }

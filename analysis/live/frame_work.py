@@ -130,12 +130,24 @@ class FrameWork:
     def followed(self, prepared: Prepared, *, fitted: bool, sharp: bool = True) -> Followed:
         """Return what stays of a frame; its sharpness is found here, unless that can wait."""
         recipe, drift, place = prepared.recipe, prepared.drift, prepared.place
+        found = self._found(recipe, drift, place, prepared.own if sharp else None)
+        return Followed(recipe, drift, place, prepared.sampled, fitted, found)
+
+    def look(self, recipe: Recipe) -> FrameFound:
+        """Return shift and sharpness of a frame that is no part of the stack; raises as `prepare`."""
+        density, variance = self.developer.whole(recipe)
+        drift = self.aligner.measure(density, recipe.magnification)
+        place = Place(drift.y, drift.x, self.aligner.scale(recipe.magnification))
+        middle = tuple(_middle(length) for length in density.shape)
+        return self._found(recipe, drift, place, (density[middle], variance[middle]))
+
+    def _found(self, recipe: Recipe, drift: Drift, place: Place, own: tuple[Image, Image] | None) -> FrameFound:
         unknown = (np.nan, np.nan)
-        value, error = sharpness_of(*prepared.own) if sharp else unknown
-        detail, detail_error = detail_of(*prepared.own) if sharp else unknown
+        value, error = unknown if own is None else sharpness_of(*own)
+        detail, detail_error = unknown if own is None else detail_of(*own)
         here, first = recipe.stage, None if self.reference is None else self.reference.stage
         moved = (np.nan, np.nan) if here is None or first is None else (here[0] - first[0], here[1] - first[1])
-        found = FrameFound(
+        return FrameFound(
             number=recipe.number,
             energy=recipe.energy,
             shift_y=drift.y,
@@ -153,8 +165,8 @@ class FrameWork:
             detail_error=detail_error,
             stage_y=moved[0],
             stage_x=moved[1],
+            time=recipe.time,
         )
-        return Followed(recipe, drift, place, prepared.sampled, fitted, found)
 
 
 def sharpness_of(density: Image, variance: Image) -> tuple[float, float]:

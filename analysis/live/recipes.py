@@ -18,7 +18,7 @@ from whiteline.analysis.runs.completeness import SAME_READBACK_EV
 from whiteline.analysis.runs.flats import SAME_EV, groups_of_flats
 from whiteline.analysis.runs.places import Place
 from whiteline.analysis.runs.roles import energy_key, frames_key
-from whiteline.analysis.runs.run import DARK, FLAT, PRIMARY, Run
+from whiteline.analysis.runs.run import DARK, FLAT, LOOK, PRIMARY, Run
 from whiteline.analysis.runs.streams import Stream
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
@@ -47,6 +47,8 @@ class Recipe:
         Whether its flats were taken at its energy.
     of_this_visit : bool
         Whether they were taken while the energy was there this time, before the frame or after it.
+    flat_scale : float
+        Exposure of the frames over that of the flats.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Recipe:
     stage: tuple[float, float] | None
     own_flat: bool
     of_this_visit: bool
+    flat_scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +78,15 @@ class Cookbook:
         Of the raw frames.
     left_out : tuple of str
         A sentence for each point that has none.
+    look : Recipe or None
+        Of the newest frame of the stream "look", if no other frame is newer.
     """
 
     recipes: dict[int, Recipe]
     frame_shape: tuple[int, int]
     dtype: np.dtype[Any]
     left_out: tuple[str, ...]
+    look: Recipe | None = None
 
 
 def cookbook_of(run: Run, settings: Settings) -> Cookbook:
@@ -107,38 +113,61 @@ def cookbook_of(run: Run, settings: Settings) -> Cookbook:
         )
     camera = frames_key(run.start, stream, settings.camera)
     shape = stream.external[camera][-2:]
+    if not _taken(run, FLAT, camera).places:
+        raise UnreadableRun(f"{run.name} has no flats in a stream 'flat' yet: an optical density needs one")
+    recipes, left_out = _recipes_of(run, stream, axis, camera, settings)
+    dtype = np.dtype(stream.data_keys[camera].get("dtype_numpy") or "<u2")
+    return Cookbook(recipes, (int(shape[0]), int(shape[1])), dtype, left_out, _look(run, camera, recipes, settings))
+
+
+def _look(run: Run, camera: str, recipes: Mapping[int, Recipe], settings: Settings) -> Recipe | None:
+    """Return the recipe of a frame that was taken to be looked at since the newest other one."""
+    stream = run.streams.get(LOOK)
+    axis = None if stream is None else energy_key(run.start, stream)
+    if stream is None or axis is None or camera not in stream.external:
+        return None
+    looks, _ = _recipes_of(run, stream, axis, camera, settings)
+    newest = looks[max(looks)] if looks else None
+    others = max((one.time for one in recipes.values()), default=-np.inf)
+    return newest if newest is not None and newest.time > others else None
+
+
+def _recipes_of(
+    run: Run, stream: Stream, axis: str, camera: str, settings: Settings
+) -> tuple[dict[int, Recipe], tuple[str, ...]]:
+    """Return the recipes of the points of a stream, and a sentence for each that has none."""
     whole = [point for point in stream.points if camera in point.places and _number(point.data.get(axis)) is not None]
     left_out = tuple(
         f"point {point.seq_num} of {run.name} is left out: its energy or the place of its frames is missing"
         for point in stream.points
         if point not in whole
     )
-    flats = _places(run, FLAT, camera)
-    if not flats.places:
-        raise UnreadableRun(f"{run.name} has no flats in a stream 'flat' yet: an optical density needs one")
+    flats, darks = _taken(run, FLAT, camera), _taken(run, DARK, camera)
     energies = np.array([float(point.data[axis]) for point in whole])
     times = np.array([point.time for point in whole])
     groups = groups_of_flats(settings.flats, energies, times, flats.energies, flats.times, run.name)
-    darks = _darks(run, camera, float(times.min()) if times.size else np.inf)
+    first = float(times.min()) if times.size else np.inf
     recipes: dict[int, Recipe] = {}
     since = _left(energies, times)
     for point, energy, apart, group, left in zip(whole, energies, told_apart(energies), groups, since, strict=True):
         taken = [float(flats.energies[one]) for one in group] if flats.energies is not None else []
         off = max((abs(one - energy) for one in taken), default=np.inf)
+        exposure = _exposure(point.data, stream, camera)
+        scale = exposure / float(np.mean(flats.exposures[list(group)]))
         recipes[point.seq_num] = Recipe(
             number=point.seq_num,
             energy=apart,
             time=point.time,
             frames=(point.places[camera],),
             flats=tuple(flats.places[one] for one in group),
-            darks=darks,
+            darks=_darks(darks, first, exposure),
             magnification=_number(point.data.get(f"{axis}_magnification")),
             stage=_stage(point.data, settings.stage),
             own_flat=off <= SAME_EV,
             of_this_visit=off <= SAME_READBACK_EV and max(float(flats.times[one]) for one in group) > left,
+            flat_scale=scale if np.isfinite(scale) else 1.0,
         )
-    dtype = np.dtype(stream.data_keys[camera].get("dtype_numpy") or "<u2")
-    return Cookbook(recipes, (int(shape[0]), int(shape[1])), dtype, left_out)
+    return recipes, left_out
 
 
 def _left(energies: NDArray[np.float64], times: NDArray[np.float64]) -> list[float]:
@@ -186,28 +215,40 @@ class _Taken:
     places: tuple[Place, ...]
     times: NDArray[np.float64]
     energies: NDArray[np.float64] | None
+    exposures: NDArray[np.float64]
 
 
-def _places(run: Run, name: str, camera: str) -> _Taken:
+def _taken(run: Run, name: str, camera: str) -> _Taken:
     stream = run.streams.get(name)
     points = [point for point in stream.points if camera in point.places] if stream is not None else []
-    energies = None
+    energies, exposures = None, np.empty(0)
     if stream is not None and points:
         axis = energy_key(run.start, stream)
         if axis is not None:
             read = [_number(point.data.get(axis)) for point in points]
             energies = np.array([np.nan if one is None else one for one in read])
-    return _Taken(tuple(one.places[camera] for one in points), np.array([one.time for one in points]), energies)
+        exposures = np.array([_exposure(point.data, stream, camera) for point in points])
+    return _Taken(
+        tuple(one.places[camera] for one in points), np.array([one.time for one in points]), energies, exposures
+    )
 
 
-def _darks(run: Run, camera: str, first: float) -> Places:
-    """Return the darks that were taken before the first frame; all there are, if none was.
+def _exposure(data: Mapping[str, Any], stream: Stream, camera: str) -> float:
+    """Return the exposure of a frame [s]; NaN if it was not recorded with it."""
+    found = _number(data.get(f"{stream.object_of.get(camera, '')}_exposure"))
+    return np.nan if found is None or found <= 0 else found
+
+
+def _darks(taken: _Taken, first: float, exposure: float) -> Places:
+    """Return the darks that were taken before the first frame, all there are if none was; if some, of its exposure.
 
     So a dark at the end of a run does not change what has been found with those at its begin.
     """
-    taken = _places(run, DARK, camera)
-    before = tuple(place for place, at in zip(taken.places, taken.times, strict=True) if at <= first)
-    return before or taken.places
+    before = taken.times <= first
+    usable = before if before.any() else np.ones(before.shape, bool)
+    alike = usable & np.isclose(taken.exposures, exposure, rtol=1e-3)
+    chosen = alike if alike.any() else usable
+    return tuple(taken.places[one] for one in np.flatnonzero(chosen))
 
 
 def _stage(data: Mapping[str, Any], keys: tuple[str, str] | None) -> tuple[float, float] | None:

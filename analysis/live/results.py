@@ -53,6 +53,8 @@ class FrameFound:
         Share of fine detail in its optical density, which follows the focus and not the contrast; NaN if not found.
     stage_y, stage_x : float
         Where the sample stood, less where it stood at the first frame [µm]; NaN if not recorded.
+    time : float
+        When it was recorded [s since 1970].
     """
 
     number: int
@@ -72,6 +74,7 @@ class FrameFound:
     detail_error: float
     stage_y: float = np.nan
     stage_x: float = np.nan
+    time: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ class Results:
         By name, such as "fraction of LiNiO2", "edge energy", "white line", "optical density".
     frames : tuple of FrameFound
         Frame by frame; empty but for stacks.
+    look : FrameFound or None
+        A frame that was only looked at, if none of the others is newer.
     error : ErrorFound
         Of the fractions.
     spectrum : FittedSpectrum or None
@@ -150,6 +155,7 @@ class Results:
     planned: int | None = None
     maps: "Mapping[str, Map]" = field(default_factory=dict)
     frames: tuple[FrameFound, ...] = ()
+    look: FrameFound | None = None
     error: ErrorFound = field(default_factory=ErrorFound)
     spectrum: "FittedSpectrum | None" = None
     energy_shift: tuple[float, float] | None = None
@@ -190,6 +196,11 @@ class Results:
         return self.positions[position]
 
     @property
+    def newest(self) -> FrameFound | None:
+        """What the newest frame has told, be it part of the stack or only looked at; None if there is none."""
+        return self.look or (self.frames[-1] if self.frames else None)
+
+    @property
     def line(self) -> str:
         """Where the run is, in one line."""
         planned = f" of {self.planned}" if self.planned else ""
@@ -203,7 +214,7 @@ class Results:
             last = self.frames[-1]
             unsure = "" if last.trusted else " (not to be believed)"
             parts.append(f"shift ({last.shift_y:+.2f}, {last.shift_x:+.2f}) px{unsure}")
-            if np.isfinite(of_best := detail_of_best(self.frames)):
+            if np.isfinite(of_best := detail_of_best(self.frames, last)):
                 parts.append(f"fine detail {of_best:.0%} of the best")
         if self.spectrum is not None and self.spectrum.e0 is not None:
             value, error = self.spectrum.e0
@@ -215,10 +226,10 @@ class Results:
         return " · ".join(parts)
 
 
-def detail_of_best(frames: tuple[FrameFound, ...]) -> float:
-    """Return the fine detail of the newest frame over that of the best one that is known to a fifth; NaN if none is."""
-    sure = [one.detail for one in frames if one.detail > 0 and one.detail_error < one.detail / 5]
-    return frames[-1].detail / max(sure) if sure else np.nan
+def detail_of_best(frames: tuple[FrameFound, ...], newest: FrameFound) -> float:
+    """Return the fine detail of a frame over that of the best one that is known to a fifth; NaN if none is."""
+    sure = [one.detail for one in (*frames, newest) if one.detail > 0 and one.detail_error < one.detail / 5]
+    return newest.detail / max(sure) if sure else np.nan
 
 
 def provenance_of(settings: Settings, uid: str) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from whiteline.analysis.live.threads import Background
 from whiteline.analysis.runs.builder import Document, RunBuilder
 from whiteline.analysis.runs.path_map import PathMap
 from whiteline.analysis.runs.positions import position_of
-from whiteline.analysis.runs.run import DARK, FLAT, PRIMARY, Run
+from whiteline.analysis.runs.run import DARK, FLAT, LOOK, PRIMARY, Run
 
 if TYPE_CHECKING:
+    from whiteline.analysis.live.fly_lines import FlyLines
     from whiteline.analysis.live.stack_analysis import StackAnalysis
 
 MOST_TROUBLES = 50
@@ -52,6 +53,7 @@ class RunAnalysis:
         self._failure = ""
         self._provenance: Mapping[str, Any] | None = None
         self._at_once: Results | None = None
+        self._fly_lines: FlyLines | None = None
 
     @property
     def results(self) -> Results | None:
@@ -61,7 +63,7 @@ class RunAnalysis:
         if not found:
             return None if self._at_once is None else replace(self._at_once, over=over)
         found = [replace(one, over=over) for one in found]
-        leads = max(found, key=lambda one: max((frame.number for frame in one.frames), default=0))
+        leads = max(found, key=lambda one: -np.inf if one.newest is None else one.newest.time)
         places = {one.position: one for one in found if one.position is not None}
         return replace(leads, positions=places) if len(places) > 1 else leads
 
@@ -73,7 +75,7 @@ class RunAnalysis:
     @property
     def late(self) -> bool:
         """Whether a frame is not in its file yet, though its event has come: `refresh` is to be called again soon."""
-        return any(one.stack.late is not None for one in self._stacks.values())
+        return any(one.stack.late is not None or one.stack.looks.late for one in self._stacks.values())
 
     def feed(self, name: str, document: Document) -> None:
         """Take a document; one that comes twice, as after `join`, is taken once."""
@@ -86,7 +88,7 @@ class RunAnalysis:
             # It was subscribed in the middle of a run: what the start would have said is not known.
             self.builder.feed("start", {"uid": document["run_start"], "time": document["time"]})
         points = self.builder.feed(name, document)
-        self._fresh |= any(point.stream in (PRIMARY, FLAT, DARK) for point in points)
+        self._fresh |= any(point.stream in (PRIMARY, FLAT, DARK, LOOK) for point in points)
         self._fresh |= name in ("stop", "stream_datum")
         if name == "stop" and self.builder.stop is not None:
             self.refresh()
@@ -99,7 +101,7 @@ class RunAnalysis:
         self._fresh, self._failure = False, ""
         try:
             run = self.builder.run()
-            if PRIMARY in run.streams and len(run.points):
+            if run.has_points and len(run.points):
                 self._analyse(run, demanded, over)
         except Exception as error:
             self._failure = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
@@ -113,6 +115,7 @@ class RunAnalysis:
         """End the analysis of a run that has stopped, though a frame may still be on its way: another run begins."""
         for one in self._stacks.values():
             one.stack.patient = False
+            one.stack.looks.give_up()
         self.refresh(demanded=True)
 
     def why_not(self) -> str:
@@ -130,8 +133,24 @@ class RunAnalysis:
             return f"point {newest} does not say at which position of the sample it was taken, as others do"
         stack = there.stack
         if newest in stack.followed:
-            return ""
+            return next((one.stack.looks.trouble for one in self._stacks.values() if one.stack.looks.trouble), "")
         return stack.trouble_of(newest) or stack.waiting or f"point {newest} has no frames"
+
+    def rotation_values(self) -> dict[str, float | str]:
+        """Return what the newest frame says of the axis of rotation, together with the one half a turn before it.
+
+        Raises
+        ------
+        ValueError
+            If it says nothing.
+        """
+        from whiteline.analysis.live.rotation import rotation_values
+
+        run = self.builder.run()
+        if not self._stacks:
+            raise ValueError("frames of a camera are needed")
+        position = max(self._stacks, key=lambda one: max(self._stacks[one].stack.followed, default=0))
+        return rotation_values(run if position is None else run.at_position(position), self._stacks[position].stack)
 
     def _analyse(self, run: Run, demanded: bool, over: bool) -> None:
         if not self._kind:
@@ -143,9 +162,11 @@ class RunAnalysis:
 
             self._at_once = points_of(run, self.settings)
         elif self._kind == "raster":
+            from whiteline.analysis.live.fly_lines import FlyLines
             from whiteline.analysis.live.raster import raster_of
 
-            self._at_once = raster_of(run, self.settings, spectra=over)
+            self._fly_lines = self._fly_lines or FlyLines(self.settings.incident)
+            self._at_once = raster_of(run, self.settings, spectra=over, fly_lines=self._fly_lines)
         else:
             self._grow(run, demanded, over)
 

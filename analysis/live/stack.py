@@ -23,6 +23,7 @@ from whiteline.analysis.live.fraction_fit import (
     planned_basis,
 )
 from whiteline.analysis.live.frame_work import Followed, FrameWork
+from whiteline.analysis.live.looking import Looks
 from whiteline.analysis.live.recipes import Cookbook, Recipe, cookbook_of
 from whiteline.analysis.live.results import ErrorFound
 from whiteline.analysis.live.sample import Sample
@@ -63,6 +64,8 @@ class GrowingStack:
         Number of a frame that is not in its file yet, though its event has come; it is to be followed again soon.
     patient : bool
         Whether such a frame is given its time.
+    looks : Looks
+        The newest frame that was taken only to be looked at.
     """
 
     def __init__(self, settings: Settings, mapped: Callable[[], None] = lambda: None) -> None:
@@ -75,6 +78,7 @@ class GrowingStack:
         self.no_fit = ""
         self.late: int | None = None
         self.patient = True
+        self.looks = Looks(settings.wait_for_file_s)
         self._failed: dict[int, tuple[Recipe, str]] = {}
         self._patience: dict[int, tuple[Recipe, float]] = {}
         self._cookbook: Cookbook | None = None
@@ -124,6 +128,8 @@ class GrowingStack:
                 done += self._take(number, recipe)
                 if self.late is not None:
                     break  # frames are followed in their order
+        if self.late is None:
+            self.looks.follow(cookbook.look, self._work)
         return done
 
     @property
@@ -144,6 +150,18 @@ class GrowingStack:
     def newest(self) -> Followed | None:
         """The frame with the highest number that is part of the result."""
         return self.followed[max(self.followed)] if self.followed else None
+
+    def density_of(self, number: int) -> Image:
+        """Return the optical density of a frame that is part of the result, as it was taken, shape (Y, X).
+
+        Raises
+        ------
+        UnreadableRun
+            If it cannot be read any more.
+        """
+        if self._cookbook is None:
+            raise UnreadableRun("no frame is part of the result yet")
+        return self._developer(self._cookbook).whole(self.followed[number].recipe)[0]
 
     @property
     def sample(self) -> Sample | None:

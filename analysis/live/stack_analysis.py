@@ -99,6 +99,7 @@ class StackAnalysis:
                 planned=None if planned is None else int(planned.size),
                 maps={one.name: one for one in (*newest, *stack.fractions)},
                 frames=tuple(one.found for one in followed),
+                look=stack.looks.found,
                 error=stack.error,
                 pixel_um=pixel_um(run, run.points),
                 position=self.position,

@@ -18,10 +18,12 @@ class Pending:
         What is waited for, for the message of a timeout: "shift of the newest frame".
     timeout_s : float
         How long at most [s].
+    device : object
+        Whose status it is: a plan knows by it which of its questions has failed.
     """
 
-    def __init__(self, what: str, timeout_s: float) -> None:
-        self.what = what
+    def __init__(self, what: str, timeout_s: float, device: object = None) -> None:
+        self.what, self.device = what, device
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[Any], None]] = []

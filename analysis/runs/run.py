@@ -1,9 +1,9 @@
 """A run as arrays with roles."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,28 @@ from whiteline.analysis.runs.builder import Discarded, RunBuilder
 from whiteline.analysis.runs.calibrations import calibrations_of
 from whiteline.analysis.runs.completeness import Completeness, completeness_of, planned_energies, planned_points
 from whiteline.analysis.runs.flats import FlatPolicy, groups_of_flats
+from whiteline.analysis.runs.fly_maps import binned_lines, lines_of
+from whiteline.analysis.runs.fly_table import FlyTable, fly_table_of
 from whiteline.analysis.runs.frames import FrameStack
 from whiteline.analysis.runs.path_map import PathMap, PathMapLike
 from whiteline.analysis.runs.positions import AxisPositions, position_of, positions_of
+from whiteline.analysis.runs.pulses import Pulses, pulses_of, require_pulses
 from whiteline.analysis.runs.rasters import on_map, pixels_of, raster_shape
 from whiteline.analysis.runs.roles import axes_of, energy_key, frames_key, setpoint_key, spectra_key
 from whiteline.analysis.runs.spectra import PointSpectrum, line_keys, spectrum_of
 from whiteline.analysis.runs.streams import Stream, stream_of
 from whiteline.analysis.runs.unreadable import UnreadableRun, named
 
+if TYPE_CHECKING:
+    from whiteline.analysis.fly.binning import Binned, Deposit
+    from whiteline.analysis.fly.grid import Grid
+
 Array = NDArray[Any]
 Numbers = NDArray[np.float64]
 
-PRIMARY, FLAT, DARK, BASELINE = "primary", "flat", "dark", "baseline"
-"""Names of streams."""
+PRIMARY, FLY, FLAT, DARK, LOOK, BASELINE = "primary", "fly", "flat", "dark", "look", "baseline"
+"""Names of streams. "fly" has the lines of a fly scan. Frames of "look" are only looked at, to hold the sample or the
+focus; no map is made of them."""
 
 GOING = "running"
 """Exit status of a run that has not stopped."""
@@ -61,9 +69,7 @@ class Run:
     def __post_init__(self) -> None:
         path_map = PathMap.of(self.path_map)
         object.__setattr__(self, "path_map", path_map)
-        moved = {
-            name: Stream(one.name, one.run, one.points, one.descriptors, path_map) for name, one in self.streams.items()
-        }
+        moved = {name: replace(one, path_map=path_map) for name, one in self.streams.items()}
         object.__setattr__(self, "streams", moved)
 
     def __repr__(self) -> str:
@@ -92,6 +98,11 @@ class Run:
         """Whether it has not stopped."""
         return self.stop is None
 
+    @property
+    def has_points(self) -> bool:
+        """Whether points may have been recorded: the stream "primary", or the lines of a fly scan, has begun."""
+        return PRIMARY in self.streams or FLY in self.streams
+
     def stream(self, name: str = PRIMARY) -> Stream:
         """Return a stream.
 
@@ -108,10 +119,28 @@ class Run:
             raise UnreadableRun(f"{self.name} has no stream {name!r}; it has {known}: {hint}")
         return self.streams[name]
 
-    @property
+    @cached_property
     def points(self) -> Stream:
-        """The stream "primary"."""
-        return self.stream(PRIMARY)
+        """The points of the run: the stream "primary", or of a fly scan all of its pulses."""
+        if FLY not in self.streams:
+            return self.stream(PRIMARY)
+        return pulses_of(self.fly, self.start, self.streams.get(PRIMARY), self.calibrations)
+
+    def points_of(self, stream: str = PRIMARY) -> Stream:
+        """Return a stream, and for "primary" the points of the run; raises as `stream`."""
+        return self.points if stream == PRIMARY else self.stream(stream)
+
+    @cached_property
+    def fly(self) -> FlyTable:
+        """The capture table of a fly scan.
+
+        Raises
+        ------
+        UnreadableRun
+            If the run is no fly scan.
+        """
+        self.stream(FLY)
+        return fly_table_of(self.streams, FLY, over=not self.going)
 
     # energies
 
@@ -135,12 +164,12 @@ class Run:
     @cached_property
     def planned_energies(self) -> Numbers | None:
         """All energies that the plan was to go to [eV], in its order; None if the run does not say it."""
-        key = None if PRIMARY not in self.streams else energy_key(self.start, self.points)
+        key = energy_key(self.start, self.points) if self.has_points else None
         return planned_energies(self.start, key or "energy")
 
     def energies_of(self, stream: str) -> Numbers | None:
         """Return the energies of the points of a stream [eV]; None if they were not recorded."""
-        chosen = self.stream(stream)
+        chosen = self.points_of(stream)
         key = energy_key(self.start, chosen)
         return None if key is None else chosen.numbers(key)
 
@@ -176,7 +205,7 @@ class Run:
         UnreadableRun
             If there is no such stream, or no camera in it.
         """
-        chosen = self.stream(stream)
+        chosen = self.points_of(stream)
         return chosen.stack(frames_key(self.start, chosen, key))
 
     @cached_property
@@ -232,7 +261,7 @@ class Run:
         UnreadableRun
             If it was not recorded with each point; `before_and_after` has what stood still.
         """
-        return positions_of(self.stream(stream), axis)
+        return positions_of(self.points_of(stream), axis)
 
     @cached_property
     def position_indices(self) -> tuple[int, ...]:
@@ -251,12 +280,10 @@ class Run:
         if index not in self.position_indices:
             known = ", ".join(map(str, self.position_indices)) or "none"
             raise UnreadableRun(f"{self.name} has no points at position {index} yet; it has those at {known}")
-        stream = self.points
-        there = tuple(point for point in stream.points if position_of(point) == index)
-        primary = Stream(stream.name, stream.run, there, stream.descriptors, stream.path_map)
+        there = {name: _at(self.streams[name], index) for name in (PRIMARY, LOOK) if name in self.streams}
         # how many points there should be is said of all places together
         start = {key: value for key, value in self.start.items() if key not in ("num_points", "num_intervals")}
-        return Run(start, self.stop, {**self.streams, PRIMARY: primary}, self.discarded, self.path_map)
+        return Run(start, self.stop, {**self.streams, **there}, self.discarded, self.path_map)
 
     def before_and_after(self, key: str) -> Array:
         """Return a reading of the baseline: before the run and, if it has stopped, after it.
@@ -309,6 +336,29 @@ class Run:
             raise UnreadableRun(f"{self.name} is no raster: its start document has no shape of two axes; take `points`")
         return on_map(stream.numbers(key), pixels_of(self.start, stream.seq_nums, shape), shape)
 
+    def binned(
+        self, *counters: str, plane: int | None = None, grid: "Grid | None" = None, deposit: "Deposit" = "nearest"
+    ) -> "Binned":
+        """Return counts of a fly raster on a regular grid, by the measured positions; see `fly_maps.binned_lines`.
+
+        Parameters
+        ----------
+        *counters : str
+            Such as "Ni_Ka", "incident": columns of the capture table without "_counts".
+        plane : int, optional
+            Which map, from 0, of a raster at several energies; of all lines if it is not given.
+        grid, deposit
+            As in `analysis.fly`.
+
+        Raises
+        ------
+        UnreadableRun
+            If the run is no fly raster, or has no such counter.
+        """
+        return binned_lines(
+            require_pulses(self.points), counters, lines=lines_of(self, plane), grid=grid, deposit=deposit
+        )
+
     @cached_property
     def fluorescence(self) -> FrameStack:
         """Spectra of the fluorescence detector at each point, shape (n, elements, channels); nothing is read yet.
@@ -342,16 +392,36 @@ class Run:
     def completeness(self) -> Completeness:
         """Points and energies that are there, of those that were planned."""
         planned, wanted = planned_points(self.start), self.planned_energies
-        if PRIMARY not in self.streams:
+        if PRIMARY in self.streams and self._good_enough:
+            planned = len(self.points)
+        if not self.has_points:
             return completeness_of(np.empty(0, np.int64), planned, wanted, None, None)
         stream = self.points
+        if isinstance(stream, Pulses):
+            there = stream.came
+            reached = None if (of_all := self.energies_of(PRIMARY)) is None else of_all[there]
+            sent = None if (of_all := self._setpoints(stream)) is None else of_all[there]
+            planned = planned_points({"shape": self.start.get("shape")}) or planned
+            return completeness_of(stream.seq_nums[there], planned, wanted, sent, reached)
         return completeness_of(stream.seq_nums, planned, wanted, self._setpoints(stream), self.energies_of(PRIMARY))
+
+    @property
+    def _good_enough(self) -> bool:
+        """Whether it ended after fewer passes than it might have had, as the map was good enough."""
+        passes = self.streams.get("passes")
+        return passes is not None and bool(len(passes)) and bool(passes.points[-1].data.get("passes_reason"))
 
     def to_xarray(self, stream: str = PRIMARY) -> Any:
         """Return a stream as a Dataset of xarray, frames unread; see `datasets.dataset_of`."""
         from whiteline.analysis.runs.datasets import dataset_of
 
         return dataset_of(self, stream)
+
+
+def _at(stream: Stream, position: int) -> Stream:
+    """Return the points of a stream at one place of the sample."""
+    there = tuple(point for point in stream.points if position_of(point) == position)
+    return Stream(stream.name, stream.run, there, stream.descriptors, stream.path_map)
 
 
 def run_of(builder: RunBuilder) -> Run:

@@ -32,6 +32,8 @@ class State:
         Of the zone plate of a full-field microscope.
     drift_x, drift_y : float
         Of the sample since the start [nm].
+    sample_x, sample_y : float
+        Where the sample truly is: its stage, which does not come back to the same place, and its drift [nm].
     field_x, field_y : float
         Where the field of view, or the spot, lies beside the optical axis, as the optics have shifted it [nm].
     """
@@ -44,6 +46,8 @@ class State:
     magnification: float
     drift_x: float
     drift_y: float
+    sample_x: float
+    sample_y: float
     field_x: float
     field_y: float
 
@@ -65,7 +69,8 @@ def state_of(
         What is believed of the monochromator.
     """
     drift = microscope.drift.position(readings.time_s, readings.moves_s)
-    dark = State(NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, NOT_THERE, *drift, NOT_THERE, NOT_THERE)
+    sample = [1e3 * stage + drifted for stage, drifted in zip(readings.sample_um, drift, strict=True)]
+    dark = State(*[NOT_THERE] * 6, *drift, *sample, NOT_THERE, NOT_THERE)
     try:
         if isinstance(microscope, FullFieldMicroscope) and isinstance(readings, FullFieldReadings):
             optics = microscope.optics(readings, frame)

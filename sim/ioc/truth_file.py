@@ -26,6 +26,8 @@ UNITS = {
     "magnification": "",
     "drift_x": "nm",
     "drift_y": "nm",
+    "sample_x": "nm",
+    "sample_y": "nm",
     "field_x": "nm",
     "field_y": "nm",
 }

@@ -79,6 +79,8 @@ class TruthRecords(PVGroup):
     magnification = pvproperty(name="magnification", value=0.0, precision=4, read_only=True)
     drift_x = pvproperty(name="drift_x", value=0.0, units="nm", precision=2, read_only=True)
     drift_y = pvproperty(name="drift_y", value=0.0, units="nm", precision=2, read_only=True)
+    sample_x = pvproperty(name="sample_x", value=0.0, units="nm", precision=2, read_only=True)
+    sample_y = pvproperty(name="sample_y", value=0.0, units="nm", precision=2, read_only=True)
     field_x = pvproperty(name="field_x", value=0.0, units="nm", precision=2, read_only=True)
     field_y = pvproperty(name="field_y", value=0.0, units="nm", precision=2, read_only=True)
     file = pvproperty(name="file", value="", dtype=PvpropertyCharRO, max_length=LONGEST_PATH)

@@ -11,6 +11,7 @@ from calibration_cases import through_aperture
 from fakes import Fake, FakeAxis, FakeBeamline, Finished, World, finished
 
 import whiteline.plans as plans
+from whiteline.analysis.live.fake import FakeLive
 
 ENERGIES = [8330.0, 8350.0]
 HOME = 8200.0
@@ -116,6 +117,14 @@ def _tuned_stack(line: FakeBeamline) -> MsgGenerator[Any]:
     )  # fmt: skip
 
 
+def _held_stack(line: FakeBeamline) -> MsgGenerator[Any]:
+    live = FakeLive(shift=[{"y": 5.0, "y_um": 0.1, "x": 0.0, "x_um": 0.0}], error=[{"median": 0.001}])
+    return plans.xanes_stack(
+        line.camera, line.energy, ENERGIES, sample=line.sample, shutter=line.shutter, exposure_s=[0.1, 0.2],
+        darks="none", passes=2, stop_at_error=0.02, error=live.error, shift=live.shift, look_s=0.05, return_to=HOME,
+    )  # fmt: skip
+
+
 def _raster(line: FakeBeamline) -> MsgGenerator[Any]:
     return plans.raster(
         [line.fluorescence, line.counters], line.sample.x, line.sample.y, dwell_s=0.1, snake=True, energy=line.energy,
@@ -191,6 +200,7 @@ CASES = [
     Case("xanes_stack", _xanes_stack),
     Case("xanes_stack", _two_edges, "of two edges", moves=("energy",)),
     Case("xanes_stack", _tuned_stack, "tuned", moves=("energy",), signal=peak),
+    Case("xanes_stack", _held_stack, "held", every=2),
     Case("raster", _raster),
     Case("raster", _two_regions, "of two regions"),
     Case("raster_stack", _raster_stack),
@@ -203,7 +213,11 @@ CASES = [
     Case("restore_positions", _restore_positions, moves=("energy", "x", "y")),
     Case("calibrate_energy", calibrations.calibrate_energy, line=calibrations.full_field, every=40),
     Case("calibrate_focus", calibrations.calibrate_focus, line=calibrations.full_field, every=40),
+    Case("calibrate_magnification", calibrations.calibrate_magnification, line=calibrations.full_field, every=12),
     Case("calibrate_gap", calibrations.calibrate_gap, line=calibrations.full_field, every=40),
+    Case(
+        "find_rotation_centre", calibrations.find_rotation_centre, moves=("x",), line=calibrations.full_field, every=12
+    ),
     Case("focus_series", calibrations.focus_series, line=calibrations.full_field, every=20),
     Case("knife_edge", calibrations.knife_edge, line=calibrations.scanning, every=20),
     Case("scan_osa", calibrations.scan_osa, signal=through_aperture, line=calibrations.ApertureLine, every=40),
