@@ -17,6 +17,7 @@ from ophyd.status import DeviceStatus, StatusBase
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
 from whiteline.devices.lost_puts import put
 from whiteline.devices.searching import Search
+from whiteline.devices.last_value import forget_last_value
 from whiteline.devices.unanswered import forget_unanswered
 from whiteline.devices.write_access import restore_write_access
 
@@ -204,6 +205,7 @@ class Watchful(Device):
             self._search.found()
         else:
             forget_unanswered(obj._read_pv)
+            forget_last_value(obj)
             self._search.lost(obj._read_pv)
             if getattr(obj, "_write_pv", None) is not None:
                 self._search.lost(obj._write_pv)

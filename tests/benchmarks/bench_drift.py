@@ -22,7 +22,7 @@ from whiteline.sim.ioc.ports import leased
 
 GOALS = {"drift_residual_px": ("<=", 0.1), "drift_held_within_px": ("<=", 3.0)}
 
-SPEED, SEEDS, LONG_SEEDS = 10.0, 2, 10
+SPEED, SEEDS, LONG_SEEDS = 5.0, 2, 10
 ENERGIES = [8325.0 + 5 * number for number in range(12)]
 
 
