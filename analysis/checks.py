@@ -1,5 +1,6 @@
 """Refuse what cannot be right, in one sentence: name, value, limit, unit, remedy."""
 
+import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,6 +48,8 @@ class OutOfRange(ValueError):
 
 def first_where(values: ArrayLike, wrong: ArrayLike) -> float | None:
     """Return the first of `values` where `wrong` is true, or None."""
+    if isinstance(wrong, bool | np.bool_) and not wrong:
+        return None  # nearly always, and axes ask it of one number, many times for each energy
     flat, where = np.ravel(np.asarray(values, float)), np.ravel(np.asarray(wrong, bool))
     return float(flat[int(np.argmax(where))]) if where.any() else None
 
@@ -68,6 +71,8 @@ def require(values: ArrayLike, right: ArrayLike, name: str, limit: str, unit: st
     OutOfRange
         With the first value that is not possible.
     """
+    if isinstance(right, bool | np.bool_) and right:
+        return
     value = first_where(values, np.logical_not(right))
     if value is not None:
         raise OutOfRange(name, value, limit, unit, remedy)
@@ -81,6 +86,8 @@ def require_positive(values: ArrayLike, name: str, unit: str = "") -> None:
     OutOfRange
         With the first that is not.
     """
+    if isinstance(values, float) and 0 < values < math.inf:
+        return
     array = np.asarray(values, float)
     require(array, np.isfinite(array) & (array > 0), name, "must be a finite number above 0", unit)
 
@@ -93,6 +100,8 @@ def require_finite(values: ArrayLike, name: str, unit: str = "") -> None:
     OutOfRange
         With the first that is not.
     """
+    if isinstance(values, float) and math.isfinite(values):
+        return
     require(values, np.isfinite(np.asarray(values, float)), name, "must be a finite number", unit)
 
 
@@ -111,6 +120,8 @@ def require_energy(values: ArrayLike, name: str = "energy") -> None:
     OutOfRange
         For a value that is not finite, or under 100 eV: that one is in keV, or an offset from an edge.
     """
+    if isinstance(values, float) and LOWEST_ENERGY_EV <= values < math.inf:
+        return
     array = np.asarray(values, float)
     require(array, np.isfinite(array), name, "must be a finite number", "eV")
     value = first_where(array, array < LOWEST_ENERGY_EV)
@@ -130,6 +141,8 @@ def require_between(values: ArrayLike, low: float, high: float, name: str, unit:
     OutOfRange
         With the first that does not, NaN included.
     """
+    if isinstance(values, float) and low <= values <= high:
+        return
     array = np.asarray(values, float)
     limit = f"must lie between {low:.10g} and {high:.10g} {unit}".rstrip()
     require(array, (array >= low) & (array <= high), name, limit, unit, remedy)

@@ -123,33 +123,20 @@ class DriftCorrection:
 
     def _step(self, place: int, answer: Answer) -> tuple[tuple[float, float] | None, str]:
         """Return by how much to move (y, x) [µm], or why not at all."""
-        if answer.why:
-            return None, answer.why
         if self._wrong:
             return None, self._wrong
-        shift = answer.number("y_um"), answer.number("x_um")
-        if not all(math.isfinite(one) for one in shift):
-            return None, "the shift of the newest frame is not known in µm"
-        if answer.number("trusted") != 1:
-            return None, f"the shift of the newest frame is not to be believed, confidence {_of(answer):.2f}"
-        if _of(answer) < self._least:
-            return None, f"confidence {_of(answer):.2f} of the shift is below {self._least:.2f}"
-        pixel = max((abs(um / px) for um, px in zip(shift, _pixels(answer), strict=True) if px), default=math.nan)
-        errors = [answer.number(f"error_{axis}") * pixel for axis in ("y", "x")]
-        if self._went_wrong(place, shift, JUDGED_PX * pixel):
+        shift, why = believed(answer, self._least)
+        if shift is None:
+            return None, why
+        if self._went_wrong(place, shift, JUDGED_PX * pixel_um(answer)):
             self._wrong = (
                 "the last correction has made the shift larger: the image moves the other way than image_directions "
                 f"{self._directions} say"
             )
             return None, self._wrong
-        if all(abs(one) < UNNOTICED * error for one, error in zip(shift, errors, strict=True)):
-            return None, ""
-        move = tuple(-one * way for one, way in zip(shift, self._directions, strict=True))
+        move = -shift[0] * self._directions[0], -shift[1] * self._directions[1]
         moved = self._moved.get(place, (0.0, 0.0))
-        total = math.hypot(moved[0] + move[0], moved[1] + move[1])
-        if total > self._largest:
-            return None, f"the sample would have to be moved by {total:.3g} um in all, more than {self._largest:g} um"
-        return (move[0], move[1]), ""
+        return limited(move, moved, self._largest)
 
     def _went_wrong(self, place: int, shift: tuple[float, float], judged_um: float) -> bool:
         """Tell whether what was meant to be taken back is there twice now, along the way that was moved."""
@@ -251,9 +238,38 @@ def stands(sample: Any) -> MsgGenerator[tuple[float, float]]:
     return float(x), float(y)
 
 
-def _of(answer: Answer) -> float:
-    return answer.number("confidence")
+def believed(answer: Answer, least_confidence: float) -> tuple[tuple[float, float] | None, str]:
+    """Return the shift (y, x) that was told [µm]; or None, and why it is not to be corrected.
+
+    A shift that is no larger than its error is none, and needs no reason.
+    """
+    if answer.why:
+        return None, answer.why
+    shift = answer.number("y_um"), answer.number("x_um")
+    confidence = answer.number("confidence")
+    if not all(math.isfinite(one) for one in shift):
+        return None, "the shift of the newest frame is not known in µm"
+    if answer.number("trusted") != 1:
+        return None, f"the shift of the newest frame is not to be believed, confidence {confidence:.2f}"
+    if confidence < least_confidence:
+        return None, f"confidence {confidence:.2f} of the shift is below {least_confidence:.2f}"
+    errors = [answer.number(f"error_{axis}") * pixel_um(answer) for axis in ("y", "x")]
+    if all(abs(one) < UNNOTICED * error for one, error in zip(shift, errors, strict=True)):
+        return None, ""
+    return shift, ""
 
 
-def _pixels(answer: Answer) -> tuple[float, float]:
-    return answer.number("y"), answer.number("x")
+def limited(
+    move: tuple[float, float], before: tuple[float, float], largest_um: float
+) -> tuple[tuple[float, float] | None, str]:
+    """Return a move (y, x) [µm]; or None, and why not, if it makes all of them together too large."""
+    total = math.hypot(before[0] + move[0], before[1] + move[1])
+    if total > largest_um:
+        return None, f"the sample would have to be moved by {total:.3g} um in all, more than {largest_um:g} um"
+    return move, ""
+
+
+def pixel_um(answer: Answer) -> float:
+    """Return the size of a pixel that a shift tells of [µm]; NaN if it is 0 in both directions."""
+    pairs = [(answer.number(f"{axis}_um"), answer.number(axis)) for axis in ("y", "x")]
+    return max((abs(um / px) for um, px in pairs if px), default=math.nan)

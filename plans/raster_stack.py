@@ -10,6 +10,7 @@ from bluesky.utils import MsgGenerator
 
 from whiteline.plans import paths, stubs
 from whiteline.plans.checks import dwell_list, energy_list, require_step_points
+from whiteline.plans.followed_region import FollowedRegion
 from whiteline.plans.metadata import start_metadata
 from whiteline.plans.paths import as_range
 from whiteline.plans.protocols import Axis, satisfying
@@ -32,6 +33,8 @@ def raster_stack(
     shutter: Movable[Any] | None = None,
     signal: str | None = None,
     incident: str = "counters_incident_rate",
+    shift: Readable[Any] | None = None,
+    least_confidence: float = 0.0,
     return_to: float | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
@@ -60,6 +63,12 @@ def raster_stack(
         Opened only while something counts.
     signal, incident : str, optional
         Data keys of the line whose absorption is mapped, and of the beam before the sample.
+    shift : Readable, optional
+        Part of the live analysis, as `live.shift`: each map is taken where the sample has drifted to. Maps of less than
+        32 points along a side are too small to tell.
+    least_confidence : float
+        Of a shift that is followed, between 0 and 1; else the scan goes on where it was, and says so in the stream
+        "drift".
     return_to : float, optional
         Energy that is gone to at the end [eV]; where the scan ends if it is not given.
     md : mapping, optional
@@ -89,7 +98,8 @@ def raster_stack(
     arguments = {
         "detectors": detectors, "energy": energy, "energies": wanted, "fast": fast, "slow": slow,
         "fast_range": fast_range, "slow_range": slow_range, "dwell_s": dwells, "snake": snake, "shutter": shutter,
-        "signal": signal, "incident": incident, "return_to": return_to,
+        "signal": signal, "incident": incident, "shift": shift, "least_confidence": least_confidence,
+        "return_to": return_to,
     }  # fmt: skip
     about = start_metadata(
         "raster_stack",
@@ -106,17 +116,22 @@ def raster_stack(
         extents=[[wanted[0], wanted[-1]], high[:2], wide[:2]],
     )
     steps = closing(shutter)
+    region = None
+    if shift is not None:
+        region = FollowedRegion(shift, [probe.fast, probe.slow], [wide, high], least_confidence)
 
     @bpp.run_decorator(md=about)
     def stack() -> MsgGenerator[None]:
         counted_for = None
-        for value, dwell, those in zip(wanted, dwells, places, strict=True):
+        for number, (value, dwell, those) in enumerate(zip(wanted, dwells, places, strict=True)):
+            if region is not None and number:
+                yield from region.follow(those, [axis])
             if dwell != counted_for:
                 yield from probe.set_dwell(dwell)
                 counted_for = dwell
             yield from stubs.mv(axis, value)
             probe.forget_place()
-            for place in those:
+            for place in those if region is None else region.places(those):
                 yield from probe.take(place, [axis])
 
     def scan() -> MsgGenerator[str]:

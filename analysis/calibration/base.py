@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from whiteline.analysis.checks import first_where
+from whiteline.analysis.checks import Numbers, first_where
 
 Matrix = tuple[tuple[float, ...], ...]
 """A covariance, as rows: frozen, comparable, and the same in JSON."""
@@ -136,9 +136,18 @@ def checked_covariance(covariance: Matrix, size: int) -> NDArray[np.float64]:
     return matrix
 
 
-def propagated_error(gradient: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return √(gᵀ C g) along the last axis of the gradient."""
-    variance: NDArray[np.float64] = np.einsum("...i,ij,...j->...", gradient, covariance, gradient)
+def propagated_error(first: Numbers | float, second: Numbers, covariance: Matrix) -> NDArray[np.float64]:
+    """Return √(gᵀ C g), the standard error of what has two parameters.
+
+    Parameters
+    ----------
+    first, second : float or ndarray
+        Its slope by each of them.
+    covariance : tuple of tuple of float
+        Of the two, 2 × 2.
+    """
+    (a, b), (c, d) = covariance
+    variance = a * first**2 + (b + c) * first * second + d * second**2
     return np.asarray(np.sqrt(np.maximum(variance, 0)))
 
 

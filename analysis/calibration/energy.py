@@ -78,11 +78,9 @@ class EnergyCalibration(Calibration):
 
     def predicted_error(self, energy: Numbers) -> NDArray[np.float64]:
         """Return the standard error of an energy [eV] that the covariance predicts."""
-        values = np.asarray(energy, float)
-        theta = np.radians(bragg_angle(values, self.spacing))
-        per_degree = -values / np.tan(theta) * np.pi / 180
-        gradient = np.stack(np.broadcast_arrays(-values / self.spacing, per_degree), axis=-1)
-        return propagated_error(gradient, np.array(self.covariance))
+        theta = np.radians(bragg_angle(energy, self.spacing))
+        per_degree = -energy / np.tan(theta) * np.pi / 180
+        return propagated_error(-energy / self.spacing, per_degree, self.covariance)
 
     def refuse_uncertain(self, energy: Numbers) -> None:
         """Raise `Uncertain` where an energy is known to no better than 0.2 eV."""

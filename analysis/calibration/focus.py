@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from whiteline.analysis.calibration.base import (
     LARGEST_FOCUS_ERROR,
@@ -119,23 +119,21 @@ class FocusCalibration(Calibration):
 
     def scanning_error(self, energy: Numbers) -> NDArray[np.float64]:
         """Return the standard error of the focus of a scanning zone plate [mm] that the covariance predicts."""
-        values = np.asarray(energy, float)
-        return propagated_error(np.stack([np.ones_like(values), -values], axis=-1), np.array(self.covariance))
+        return propagated_error(1.0, -energy, self.covariance)
 
     def full_field_error(self, energy: Numbers, detector: Numbers) -> NDArray[np.float64]:
         """Return the standard error of the focus of a full-field zone plate [mm] that the covariance predicts."""
-        values, distance = np.broadcast_arrays(np.asarray(energy, float), np.asarray(detector, float))
         # p = (L − √(L² − 4 L f)) / 2, so dp/df = L / √(L² − 4 L f)
-        slope = 1 / np.sqrt(1 - 4 * self.focal_length(values) / distance)
-        return propagated_error(np.stack([np.ones_like(values), values * slope], axis=-1), np.array(self.covariance))
+        slope = 1 / np.sqrt(1 - 4 * self.focal_length(energy) / detector)
+        return propagated_error(1.0, energy * slope, self.covariance)
 
     def wander(self, reading: float, reference: float) -> tuple[float, float]:
         """Return how far the zone plate has wandered sideways (x, y) [µm] between two readings of its axis [mm]."""
         x, y = self.run_out
         return x * (reading - reference), y * (reading - reference)
 
-    def _refuse(self, energy: ArrayLike, error: NDArray[np.float64]) -> None:
-        largest = LARGEST_FOCUS_ERROR * self.zone_plate.depth_of_focus(np.asarray(energy, float))
+    def _refuse(self, energy: Numbers, error: NDArray[np.float64]) -> None:
+        largest = LARGEST_FOCUS_ERROR * self.zone_plate.depth_of_focus(energy)
         refuse_uncertain(energy, 1e3 * error, largest, "focus", "µm")
 
 

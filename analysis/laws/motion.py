@@ -1,5 +1,7 @@
 """How long a move takes: the trapezoid of the EPICS motor record."""
 
+import math
+
 import numpy as np
 
 from whiteline.analysis.checks import Numbers, as_given, require, require_finite, require_positive
@@ -37,6 +39,9 @@ def move_duration(distance: Numbers, velocity: float, acceleration: float, settl
         require(value, 0 <= value < np.inf, name, "must be finite and not negative", "s")
     length = np.abs(distance)
     ramp = velocity * acceleration  # what both ramps together cover
+    if isinstance(length, float):
+        moving = 2 * math.sqrt(length * acceleration / velocity) if length < ramp else length / velocity + acceleration
+        return (moving if length > 0 else 0.0) + settle
     short = 2 * np.sqrt(length * acceleration / velocity)
     moving = np.where(length < ramp, short, length / velocity + acceleration)
     return as_given(distance, np.where(length > 0, moving, 0.0) + settle)

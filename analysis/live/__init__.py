@@ -12,8 +12,9 @@
 which frames make a point; `density`, `alignment`, `frame_work` one frame from its files to the pixels of the first;
 `sample` a few pixels of all frames; `stack` a stack that grows, `stack_analysis` at one place of the sample;
 `fraction_fit`, `edge_maps`, `mean_spectrum` and `spectrum` what is fitted; `raster`, `points` the other kinds; `batch`
-a finished run; `doors` what plans learn, `status` what they wait for, `fake` the same without an analysis; `results`
-what was found; `saving`, `figures` where it goes; `warm_up` what is made ready before the first frame.
+a finished run; `doors` what plans learn, `rotation` of the axis of rotation, `status` what they wait for, `fake` the
+same without an analysis; `results` what was found; `saving`, `figures` where it goes; `warm_up` what is made ready
+before the first frame.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -69,6 +69,10 @@ def analyse(
         return points_of(opened, settings)
     if kind == "raster":
         return raster_of(opened, settings)
+    if kind == "tomography":
+        from whiteline.analysis.live.tomography import tomography_of
+
+        return tomography_of(opened, settings)
     return stack_of(opened, settings, maps=maps, progress=progress)
 
 

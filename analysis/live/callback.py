@@ -18,6 +18,7 @@ from typing import Any
 
 from whiteline.analysis.live.doors import (
     ERROR,
+    ROTATION,
     SHARPNESS,
     SHIFT,
     Part,
@@ -58,7 +59,7 @@ class LiveXanes:
         Is given the final result of each run, and the metadata that links it to the run if it was saved, else an empty
         mapping; in the background's thread.
     timeout_s : float
-        How long a trigger of `shift`, `sharpness` or `error` may take [s].
+        How long a trigger of `shift`, `sharpness`, `error` or `rotation` may take [s].
     name : str
         Which the data keys of these begin with.
     **options
@@ -66,7 +67,7 @@ class LiveXanes:
 
     Attributes
     ----------
-    shift, sharpness, error : Part
+    shift, sharpness, error, rotation : Part
         What a plan triggers and reads, see `doors`.
 
     Raises
@@ -97,6 +98,7 @@ class LiveXanes:
         self.shift = Part(f"{name}_shift", SHIFT, self._ask(shift_values), timeout_s)
         self.sharpness = Part(f"{name}_sharpness", SHARPNESS, self._ask(sharpness_values), timeout_s)
         self.error = Part(f"{name}_error", ERROR, self._ask(error_values), timeout_s)
+        self.rotation = Part(f"{name}_rotation", ROTATION, self._ask(self._rotation_values), timeout_s)
         self._background = Background(f"{name} maps")
         self._inbox = Inbox(self._take, self._idle, f"{name} frames")
         self._inbox.put(("warm up", None))
@@ -273,8 +275,15 @@ class LiveXanes:
         if why_not or results is None:
             status.finish(NotAnalysed(f"the newest frame could not be analysed: {why_not or 'there is no result'}"))
             return
-        part.settle(values(results))
+        try:
+            part.settle(values(results))
+        except (OSError, ValueError) as error:
+            status.finish(NotAnalysed(f"the newest frame does not tell it: {error}"))
+            return
         status.finish()
+
+    def _rotation_values(self, _: Results) -> Values:
+        return {} if self._analysis is None else self._analysis.rotation_values()
 
     # in the background's thread
 

@@ -1,13 +1,16 @@
 """A raster: maps of the elements per incident beam, and with several energies the fractions and the mean spectrum.
 
 The counts of a line come with the events, corrected for dead time. Their error is that of the counts themselves; the
-beam before the sample is counted so much better that its own is left out.
+beam before the sample is counted so much better that its own is left out. Of a fly scan what the capture box counted is
+put onto the grid by the measured positions, and both errors are in.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whiteline.analysis.live.fly_lines import FlyLines
 from whiteline.analysis.live.fraction_fit import Misfit, error_found, misfit_of_sample
+from whiteline.analysis.live.map_drift import drift_of_map
 from whiteline.analysis.live.mean_spectrum import mean_spectrum
 from whiteline.analysis.live.results import ErrorFound, Results, provenance_of
 from whiteline.analysis.live.sample import Sample
@@ -16,7 +19,7 @@ from whiteline.analysis.maps.basis import Basis
 from whiteline.analysis.maps.linear import linear_combination
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.runs.rasters import on_map, pixels_of
-from whiteline.analysis.runs.run import Run
+from whiteline.analysis.runs.run import FLY, Run
 from whiteline.analysis.runs.spectra import INCIDENT, chambers
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
@@ -26,7 +29,7 @@ CHUNK_POINTS = 256
 """Spectra that are read at a time."""
 
 
-def raster_of(run: Run, settings: Settings, *, spectra: bool = True) -> Results:
+def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: FlyLines | None = None) -> Results:
     """Analyse a raster as far as it goes; a pixel that is missing is missing in every map.
 
     Parameters
@@ -36,7 +39,9 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True) -> Results:
     settings : Settings
         References; `signal` is the data key of the line whose absorption is fitted, the first one if it is not given.
     spectra : bool
-        Whether the fluorescence spectra are summed from their files.
+        Whether the fluorescence spectra are summed from their files; those of a fly scan are not.
+    fly_lines : FlyLines, optional
+        What was added up of a fly raster so far; if it is not given, all lines are read.
 
     Raises
     ------
@@ -46,10 +51,15 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True) -> Results:
     shape = run.raster_shape
     if shape is None or len(shape) > 3:
         raise UnreadableRun(f"{run.name} is no raster of two axes, nor one at several energies; its shape is {shape}")
-    lines = {key: _line(run, key, shape, settings) for key in run.lines}
-    troubles: list[str] = [] if lines else [f"{run.name} counts no fluorescence line with its points"]
+    flown = None
+    if FLY in run.streams:
+        flown = (fly_lines or FlyLines(settings.incident)).follow(run)
+        lines, troubles = dict(flown.lines), list(flown.troubles)
+    else:
+        lines = {key: _line(run, key, shape, settings) for key in run.lines}
+        troubles = [] if lines else [f"{run.name} counts no fluorescence line with its points"]
     energies = _energies(run, shape)
-    maps, error, fitted = {}, ErrorFound(), None
+    maps, error, fitted, moved = {}, ErrorFound(), None, None
     if len(shape) == 2:
         maps = {key: _named(key, *pair) for key, pair in lines.items()}
     elif lines and energies is not None:
@@ -59,6 +69,8 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True) -> Results:
         chosen = settings.signal or next(iter(lines))
         complete = begun if not run.going else begun & (np.arange(begun.size) < newest + _whole(run, shape, newest))
         if complete.any():
+            last = int(np.flatnonzero(complete)[-1])
+            moved = drift_of_map(lines, last, float(energies[last]), float(run.points.times.max()))
             value, noise = (part[complete].astype(np.float32) for part in lines[chosen])
             energies = energies[complete]
             pixels = (value.reshape(len(value), -1), noise.reshape(len(value), -1))
@@ -72,6 +84,9 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True) -> Results:
                 error = error_found(fractions, misfit, int(energies.size))
             except ValueError as trouble:
                 troubles.append(f"no fractions are fitted: {trouble}")
+    if flown is not None and (planes := np.flatnonzero(_begun(run, shape))).size:
+        dwell = flown.coverage[int(planes[-1])] if len(shape) == 3 else flown.coverage
+        maps["coverage"] = Map("coverage", "s", dwell, np.zeros_like(dwell), np.ones(dwell.shape, bool))
     planned = run.planned_energies
     return Results(
         kind="raster",
@@ -80,10 +95,12 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True) -> Results:
         energies=np.empty(0) if energies is None else energies,
         planned=None if planned is None else int(np.unique(planned).size),
         maps=maps,
+        look=moved,
         error=error,
         spectrum=fitted,
-        channels=_channels(run, troubles) if spectra else None,
-        pixel_um=_step(run),
+        # those of a fly scan are too many to be read at its end
+        channels=_channels(run, troubles) if spectra and flown is None else None,
+        pixel_um=_step(run) if flown is None else flown.grid.step_x,
         over=not run.going,
         exit_status=run.exit_status,
         troubles=tuple(troubles),

@@ -109,7 +109,7 @@ class Results:
 
     Parameters
     ----------
-    kind : {"stack", "raster", "points"}
+    kind : {"stack", "raster", "points", "tomography"}
         Of the run.
     uid, run : str
         Unique identifier of the run, and what it is called.
@@ -122,7 +122,7 @@ class Results:
     frames : tuple of FrameFound
         Frame by frame; empty but for stacks.
     look : FrameFound or None
-        A frame that was only looked at, if none of the others is newer.
+        A frame that was only looked at, if none of the others is newer; of rasters, the newest whole map.
     error : ErrorFound
         Of the fractions.
     spectrum : FittedSpectrum or None
@@ -148,7 +148,7 @@ class Results:
         Versions, parameters, references with their hash.
     """
 
-    kind: Literal["stack", "raster", "points"]
+    kind: Literal["stack", "raster", "points", "tomography"]
     uid: str
     run: str
     energies: Numbers

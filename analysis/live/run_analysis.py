@@ -70,7 +70,7 @@ class RunAnalysis:
     @property
     def starts_anew(self) -> bool:
         """Whether each result is worked out from all points: of rasters and point scans, while they go on."""
-        return self._kind in ("points", "raster") and self.builder.going
+        return self._kind in ("points", "raster", "tomography") and self.builder.going
 
     @property
     def late(self) -> bool:
@@ -167,6 +167,10 @@ class RunAnalysis:
 
             self._fly_lines = self._fly_lines or FlyLines(self.settings.incident)
             self._at_once = raster_of(run, self.settings, spectra=over, fly_lines=self._fly_lines)
+        elif self._kind == "tomography":
+            from whiteline.analysis.live.tomography import tomography_of
+
+            self._at_once = tomography_of(run, self.settings)
         else:
             self._grow(run, demanded, over)
 

@@ -1,7 +1,8 @@
 """Where frames have moved to, how far to believe it, and how to bring them back onto their reference.
 
 `gradient_correlation` is the fast and precise way, `intensity` an independent second one, `confidence` says when to
-distrust, `resampling` moves frames and tells what that does to their noise.
+distrust, `resampling` moves frames and tells what that does to their noise; `rotation_centre` finds the axis of
+rotation by two frames half a turn apart, `turns` averages what is measured there and back again.
 """
 
 from whiteline.analysis.registration.bad_pixels import binned
@@ -18,11 +19,14 @@ from whiteline.analysis.registration.resampling import (
     resample_masked,
     resample_variance,
 )
+from whiteline.analysis.registration.rotation_centre import RotationCentre, rotation_centre
+from whiteline.analysis.registration.turns import mean_of_turns
 
 __all__ = [
     "THRESHOLD",
     "Alignment",
     "Reference",
+    "RotationCentre",
     "Shift",
     "Verdict",
     "align",
@@ -31,9 +35,11 @@ __all__ = [
     "correlation_area",
     "judge",
     "mean_noise_gain",
+    "mean_of_turns",
     "noise_gain",
     "noise_gain_map",
     "resample",
     "resample_masked",
     "resample_variance",
+    "rotation_centre",
 ]

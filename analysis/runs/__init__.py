@@ -23,6 +23,8 @@ is the one before it. `read_point(point.places[key], path_map)` reads the mean o
 `opening` what may be opened; `builder` documents to points; `places`, `path_map` where frames lie; `frames` stacks that
 are read when sliced; `run` the run itself; `roles` which reading plays which part; `flats` which flat belongs to which
 frame; `positions`, `calibrations`, `completeness`, `rasters`, `spectra` what their names say; `datasets` xarray;
+`fly_table` the capture table of a fly scan, `pulses` its pulses as points, `fly_maps` its maps, `projections` those of
+a tomography;
 `from_catalog` documents of a catalog, `registered` which frames it registers for which event.
 """
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Document = Mapping[str, Any]
 
+StreamRange = tuple[int, int, FrameFile, int]
+"""What a StreamDatum says: numbers of points from and to, their file, and the index of the first of them in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -95,7 +98,7 @@ class StreamSoFar:
     name: str
     descriptors: list[Document] = field(default_factory=list)
     points: dict[int, Point] = field(default_factory=dict)
-    ranges: dict[str, list[tuple[int, int, FrameFile, int]]] = field(default_factory=dict)
+    ranges: dict[str, list[StreamRange]] = field(default_factory=dict)
 
     @property
     def external(self) -> frozenset[str]:
@@ -108,14 +111,21 @@ class StreamSoFar:
         """Return the points with the places that StreamDatum documents gave them; the newest document counts."""
         if not self.ranges:
             return self.points
-        found = dict(self.points)
+        places: dict[int, dict[str, Place]] = {}
         for key, ranges in self.ranges.items():
+            shape = self.descriptors[-1].get("data_keys", {}).get(key, {}).get("shape")
             for start, stop, file, index in ranges:
-                frames = frames_of(file, self.descriptors[-1].get("data_keys", {}).get(key, {}).get("shape"))
+                frames = frames_of(file, shape)
                 for number in range(start, stop):
-                    place = Place(file, (index + number - start) * frames, frames)
-                    point = found.get(number) or Point(self.name, number, float("nan"), {}, {})
-                    found[number] = Point(point.stream, number, point.time, point.data, {**point.places, key: place})
+                    of_point = places.setdefault(number, {})
+                    of_point[key] = Place(file, (index + number - start) * frames, frames)
+        found = dict(self.points)
+        for number, of_point in places.items():
+            point = found.get(number)
+            if point is None:
+                found[number] = Point(self.name, number, float("nan"), {}, of_point)
+            else:
+                found[number] = Point(point.stream, number, point.time, point.data, {**point.places, **of_point})
         return found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from whiteline.analysis.runs.frames import FrameStack
+from whiteline.analysis.runs.pulses import Pulses
 from whiteline.analysis.runs.roles import energy_key, is_spectra
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def dataset_of(run: "Run", stream: str) -> Any:
     """
     import xarray
 
-    chosen = run.stream(stream)
+    chosen = run.points_of(stream)
     axis = energy_key(run.start, chosen)
     point = "energy" if axis is not None and run.raster_shape is None else "point"
     coordinates: dict[str, Any] = {
@@ -69,6 +70,8 @@ def dataset_of(run: "Run", stream: str) -> Any:
         if key == axis or key in coordinates:
             continue
         if "external" in about:
+            if isinstance(chosen, Pulses) and not chosen.has_all(key):
+                continue  # which frame is of which pulse `run.fly` tells
             inner = ("element", "channel") if is_spectra(chosen, key) else ("y", "x")
             stack = chosen.stack(key)
             variables[key] = lazy_variable(stack, (point, *inner[-(stack.ndim - 1) :]))

@@ -1,7 +1,8 @@
 """The documents of a run out of a Tiled catalog, so that a run from there is built by the same code as a live one.
 
 Readings come from the catalog; frames do not: it names their files, and those are read from the disk. Which frames of a
-file belong to a stream it says by ranges, or as the first ones; in the order of the events.
+file belong to a stream it says by ranges, or as the first ones; in the order of the events. A stream without events is
+that of a fly scan, in which the ranges are all there is.
 
 A catalog that was written by TiledWriter as it comes does not say it. There, frames of several streams in one file
 follow each other in time; if the file then holds another number of points, some of them belong to no event, and it
@@ -73,6 +74,10 @@ def documents_of(run: Any, builder: RunBuilder) -> Iterator[Document]:
         yield "resource", _resource(number, file)
     numbers = {file: number for number, file in enumerate(files)}
     for name in streams:
+        if not rows[name]:
+            of_keys = {key: one for (stream, key), one in registered.items() if stream == name}
+            yield from _ranges(name, descriptors[name][-1], of_keys)
+            continue
         of_stream_places = {key: one for (stream, key), one in places.items() if stream == name}
         yield from _events(name, descriptors[name], rows[name], of_stream_places, numbers, going=stop is None)
     if isinstance(stop, Mapping):
@@ -183,6 +188,28 @@ def _events(
                 "timestamps": {key[3:]: value for key, value in row.items() if key.startswith("ts_")},
             },
         )
+
+
+def _ranges(name: str, descriptor: Mapping[str, Any], registered: Mapping[str, RegisteredFrames]) -> Iterator[Document]:
+    """Yield what says where the data of a stream without events lie."""
+    for key, one in registered.items():
+        number = 1
+        for place, (file, ranges) in enumerate(zip(one.files, one.ranges or (), strict=False)):
+            uid = f"{name}-{key}-{place}"
+            resource = _resource(place, file) | {"uid": uid, "data_key": key}
+            yield "stream_resource", resource
+            for first, end in ranges:
+                yield (
+                    "stream_datum",
+                    {
+                        "uid": f"{uid}-{number}",
+                        "stream_resource": uid,
+                        "descriptor": descriptor["uid"],
+                        "indices": {"start": first, "stop": end},
+                        "seq_nums": {"start": number, "stop": number + end - first},
+                    },
+                )
+                number += end - first
 
 
 def _listed(stop: Mapping[str, Any], files: list[FrameFile]) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ Numbers = NDArray[np.float64]
 INCIDENT, TRANSMITTED, REFERENCE = "incident", "transmitted", "reference"
 """Names of the channels of the counters, in the order of the beam."""
 
+CHAMBERS = frozenset({INCIDENT, TRANSMITTED, REFERENCE})
+
 
 @dataclass(frozen=True, eq=False)
 class PointSpectrum:

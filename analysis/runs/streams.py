@@ -1,20 +1,23 @@
 """One stream of a run as columns: what was read at each of its surviving points."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whiteline.analysis.runs.builder import Point, StreamSoFar
+from whiteline.analysis.runs.builder import Point, StreamRange, StreamSoFar
 from whiteline.analysis.runs.frames import FrameStack
 from whiteline.analysis.runs.path_map import PathMap
 from whiteline.analysis.runs.places import Place
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
 Array = NDArray[Any]
+
+FLY_FRAMES = "fly_"
+"""Streams of detectors that were triggered in a fly scan begin so. Their frames are counted, and are no points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,8 @@ class Stream:
         The newest last.
     path_map : PathMap
         Where files are.
+    ranges : mapping of str to sequence
+        By data key what StreamDatum documents say of a stream of frames: numbers from and to, file, index in it.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Stream:
     points: tuple[Point, ...]
     descriptors: tuple[Mapping[str, Any], ...]
     path_map: PathMap
+    ranges: Mapping[str, Sequence[StreamRange]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -150,6 +156,9 @@ class Stream:
 
 def stream_of(so_far: StreamSoFar, run: str, path_map: PathMap) -> Stream:
     """Return a stream as it is now."""
+    if so_far.name.startswith(FLY_FRAMES):
+        ranges = {key: tuple(one) for key, one in so_far.ranges.items()}
+        return Stream(so_far.name, run, (), tuple(so_far.descriptors), path_map, ranges)
     points = so_far.with_ranges()
     ordered = tuple(points[number] for number in sorted(points))
     return Stream(so_far.name, run, ordered, tuple(so_far.descriptors), path_map)

@@ -107,12 +107,15 @@ def test_an_electronvolt_of_error_is_a_quarter_of_the_depth_of_focus(
 ) -> None:
     true = true_calibrations(twin.beamline)["monochromator"]
     assert isinstance(true, EnergyCalibration)
+    offsets = {}
     for error_eV in (1.0, -1.0):
         degrees = np.degrees(1e-6 * error_eV / dispersion(8333.0, true.spacing))
         wrong = EnergyCalibration(spacing=true.spacing, offset=true.offset + degrees, covariance=EXACT, **MEASURED)
         found = scan(build(monochromator=wrong).energy, (8328.0, 8333.0, 8338.0), ca, camera_of(twin))
-        np.testing.assert_allclose(np.abs(found["energy"] - [8328, 8333, 8338]), 1.0, atol=0.04)
+        offsets[error_eV] = found["energy"] - [8328, 8333, 8338]
         np.testing.assert_allclose(np.abs(found["defocus"]) / found["depth_of_focus"], 0.25, atol=0.02)
+    # on a busy machine the crystals have drifted for hours meanwhile, which the difference does not see
+    np.testing.assert_allclose(np.abs(offsets[1.0] - offsets[-1.0]) / 2, 1.0, atol=0.04)
 
 
 def test_without_tracking_the_images_blur(build: Build, ca: Channels, camera_of: Any, twin: Simulated) -> None:

@@ -17,7 +17,7 @@ from making_runs import Made, references, usual_energies
 from whiteline.analysis.live import FakeLive, LiveXanes
 from whiteline.analysis.live.status import NotAnalysed, Pending
 
-PARTS = ("shift", "sharpness", "error")
+PARTS = ("shift", "sharpness", "error", "rotation")
 
 
 @pytest.fixture
@@ -197,4 +197,4 @@ def test_a_plan_learns_through_a_message_and_it_is_recorded() -> None:
     with pytest.raises(FailedStatus, match="was not known after 1 s"):
         engine(bps.trigger(fake.sharpness, wait=True))
     assert time.monotonic() - start < 10
-    assert fake.triggers == {"shift": 3, "sharpness": 1, "error": 1}
+    assert fake.triggers == {"shift": 3, "sharpness": 1, "error": 1, "rotation": 0}

@@ -1,6 +1,7 @@
 """Runs made by the RunEngine with a camera that writes true files, and an embedded catalog in a temporary folder."""
 
 import json
+import sys
 import time
 import uuid
 import warnings
@@ -13,6 +14,9 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+# the maker of fly scans, though tests are no package; behind what others look for
+sys.path.append(str(Path(__file__).parent.parent / "fly"))
 
 Documents = list[tuple[str, dict[str, Any]]]
 

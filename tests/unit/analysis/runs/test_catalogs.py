@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fly_runs import FRAME, FlyRun
 
 from whiteline.analysis.runs import Run, UnreadableRun, find_run, open_run
 
@@ -127,3 +128,29 @@ def test_a_run_that_is_not_there_is_named(catalog: Any, take: Callable[..., Any]
                 find_run(catalog, which)
     with pytest.raises(UnreadableRun, match="no run: it has no start document"):
         opened(catalog)
+
+
+def test_a_fly_scan_from_the_catalog_is_that_of_its_documents(catalog: Any, tmp_path: Path, seed: int) -> None:
+    source = np.random.default_rng(seed)
+    units = {"time_end": "s", "x_mean": "um", "Ni_Ka_counts": "counts", "fluorescence_frames": ""}
+    start = {"motors": ["y", "x"], "shape": [5, 8], "snaking": [False, True]}
+    fly = FlyRun(tmp_path, start, units, 8, detector="fluorescence")
+    documents, begun = [*fly.begin(), *fly.energy(8400.0)], 0
+    for line in range(5):
+        for attempt in range(2 if line == 3 else 1):  # the fourth line was taken again
+            took = source.random(8) > 0.1
+            columns = {one: source.uniform(0, 1, 8) for one in units} | {"fluorescence_frames": begun + np.cumsum(took)}
+            documents += fly.fly(columns, told=attempt == 1 or line != 3)
+            begun += int(took.sum())
+    labels = source.integers(0, 2**31, begun).astype(np.uint32)
+    documents += [*fly.take(np.broadcast_to(labels[:, None, None], (begun, *FRAME))), *fly.end()]
+    in_catalog = stored(catalog, documents)
+    by_catalog, by_documents = opened(in_catalog), open_run(documents)
+    for key in ("capture_Ni_Ka", "x", "energy"):
+        np.testing.assert_array_equal(by_catalog.map_of(key), by_documents.map_of(key))
+    assert by_documents.energies[0] == 8400.0
+    one, other = (each.fly.taken_frames("fluorescence") for each in (by_catalog, by_documents))
+    np.testing.assert_array_equal(one[1], other[1])
+    np.testing.assert_array_equal(np.asarray(one[0]), np.asarray(other[0]))
+    assert by_catalog.completeness.whole
+    assert in_catalog["fly"]["capture_Ni_Ka_counts"].shape == (5, 8)

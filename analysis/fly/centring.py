@@ -1,0 +1,86 @@
+"""Bring the pixels of a map from where they were measured to the centres of their grid.
+
+The measurements in a pixel lie beside its centre, on average by an offset that is known. To first order the value at
+the centre differs by the offset times the slope of the map. Without that a scan that runs back and forth, and lags,
+shows a comb: offsets of even and odd lines are opposite. The slope is that between neighbours, so detail that is as
+fine as pixels is followed in part: with a probe of 3.5 pixels (FWHM), seven eighths of a comb go.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from whiteline.analysis.maps.map import Map
+
+Numbers = NDArray[np.float64]
+
+
+def centred(measured: Map, offset_y: Numbers, offset_x: Numbers) -> Map:
+    """Return a map with each pixel brought to its centre by the slope between its neighbours.
+
+    The slope over two pixels has half of the variance of a pixel, so noise of variance σ² becomes σ² (1 + δ²/2) along
+    each axis for an offset of δ pixels: at most an eighth more, and 1/24 on average over all offsets. It is correlated
+    by less than δ²/4 with that of the pixel after the next, and between direct neighbours where their offsets differ.
+
+    Parameters
+    ----------
+    measured : Map, shape (Y, X)
+        Its noise independent from pixel to pixel.
+    offset_y, offset_x : ndarray of float64, shape (Y, X)
+        From the centre of each pixel to where it was measured [px].
+
+    Returns
+    -------
+    Map
+        Valid where `measured` is. At the border of what is valid the slope is taken to the one neighbour that there is;
+        a pixel without a neighbour along an axis stays as it is along that axis.
+    """
+    value, variance = _centred(
+        np.ascontiguousarray(measured.value, np.float64), np.ascontiguousarray(measured.error, np.float64) ** 2,
+        np.ascontiguousarray(measured.valid), np.asarray(offset_y, np.float64), np.asarray(offset_x, np.float64),
+    )  # fmt: skip
+    return Map.masked(measured.name, measured.unit, value, np.sqrt(variance), measured.valid)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _centred(value: Any, variance: Any, valid: Any, offset_y: Any, offset_x: Any) -> Any:
+    rows, columns = value.shape
+    moved, spread = value.copy(), variance.copy()
+    for row in range(rows):
+        for column in range(columns):
+            if not valid[row, column]:
+                continue
+            # of the pixel itself a share may be in the slope, which is then added to what it has already
+            own, other = 1.0, 0.0
+            for axis in range(2):
+                down, along = (1, 0) if axis == 0 else (0, 1)
+                ahead_row, ahead_column = row + down, column + along
+                behind_row, behind_column = row - down, column - along
+                ahead = ahead_row < rows and ahead_column < columns and valid[ahead_row, ahead_column]
+                behind = behind_row >= 0 and behind_column >= 0 and valid[behind_row, behind_column]
+                if not ahead:
+                    ahead_row, ahead_column = row, column
+                if not behind:
+                    behind_row, behind_column = row, column
+                if not (ahead or behind):
+                    continue
+                offset = offset_y if axis == 0 else offset_x
+                apart = (ahead_row - behind_row) + (ahead_column - behind_column)
+                apart += offset[ahead_row, ahead_column] - offset[behind_row, behind_column]
+                # two pixels measured at one place tell no slope
+                if apart < 0.5:
+                    continue
+                by = offset[row, column] / apart
+                moved[row, column] -= by * (value[ahead_row, ahead_column] - value[behind_row, behind_column])
+                if ahead:
+                    other += by * by * variance[ahead_row, ahead_column]
+                else:
+                    own -= by
+                if behind:
+                    other += by * by * variance[behind_row, behind_column]
+                else:
+                    own += by
+            spread[row, column] = own * own * variance[row, column] + other
+    return moved, spread

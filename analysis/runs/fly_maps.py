@@ -1,0 +1,113 @@
+"""A fly raster as maps: lines of the capture table, put onto a regular grid by the measured positions."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whiteline.analysis.runs.fly_table import COUNTS, MEAN, Numbers
+from whiteline.analysis.runs.pulses import Pulses
+from whiteline.analysis.runs.unreadable import UnreadableRun
+
+if TYPE_CHECKING:
+    from whiteline.analysis.fly.binning import Binned, Deposit
+    from whiteline.analysis.fly.grid import Grid
+    from whiteline.analysis.runs.run import Run
+
+LEAST_INSIDE = 0.5
+"""If a smaller share of the measurements lies in the planned grid, its zero is another than that of the channels."""
+
+
+def axis_columns(pulses: Pulses) -> tuple[str, str]:
+    """Return the columns of the slow and of the fast axis of a raster.
+
+    Raises
+    ------
+    UnreadableRun
+        If the start document names no two axes, or their channels are not known.
+    """
+    motors = [str(one) for one in pulses.start.get("motors", ())][-2:]
+    channels = [pulses.channel_of.get(one) for one in motors]
+    if len(motors) < 2 or None in channels:
+        known = ", ".join(pulses.table.channels) or "none"
+        raise UnreadableRun(
+            f"which channels ({known}) are the axes {', '.join(motors) or '(none)'} of {pulses.run} is not known; name "
+            "them as channels, {axis: channel}, in the start document"
+        )
+    slow, fast = channels
+    return f"{slow}{MEAN}", f"{fast}{MEAN}"
+
+
+def lines_of(run: "Run", plane: int | None) -> slice:
+    """Return the lines of one map of a raster at several energies; all lines if it is not told which."""
+    shape = run.raster_shape
+    if plane is None or shape is None or len(shape) < 3:
+        return slice(None)
+    numbers, rows = run.fly.lines, shape[-2]
+    first, last = np.searchsorted(numbers, [plane * rows + 1, (plane + 1) * rows + 1])
+    return slice(int(first), int(last))
+
+
+def binned_lines(
+    pulses: Pulses,
+    counters: Sequence[str],
+    *,
+    lines: slice = slice(None),
+    grid: "Grid | None" = None,
+    deposit: "Deposit" = "nearest",
+) -> "Binned":
+    """Put lines of a fly raster onto a regular grid.
+
+    Parameters
+    ----------
+    pulses : Pulses
+        Of the run.
+    counters : sequence of str
+        Columns without "_counts"; the channels of the sums, in this order.
+    lines : slice
+        Which of them.
+    grid : Grid, optional
+        The one that was planned if it is not given; where most of the measurements lie beside that, one that covers
+        them.
+    deposit : {"nearest", "bilinear"}
+        See `analysis.fly.binning`.
+
+    Raises
+    ------
+    UnreadableRun
+        If the run is no fly raster, or has no such counter.
+    """
+    from whiteline.analysis.fly.binning import Binned
+
+    table = pulses.table
+    slow, fast = axis_columns(pulses)
+    y, x = table.read(slow, lines), table.read(fast, lines)
+    chosen = planned_or_measured(pulses, y, x) if grid is None else grid
+    counts = [table.read(f"{one}{COUNTS}", lines) for one in counters]
+    return Binned.empty(chosen, len(counts), deposit).add(y, x, table.gate_s(lines), counts)
+
+
+def planned_or_measured(pulses: Pulses, y: Numbers, x: Numbers) -> "Grid":
+    """Return the grid that the start document plans, or, where the measurements lie beside it, one that covers them.
+
+    Raises
+    ------
+    UnreadableRun
+        If the start document says neither where the raster is, nor how large its steps are.
+    """
+    from whiteline.analysis.fly.grid import Grid
+
+    start = pulses.start
+    extents, shape = list(start.get("extents") or ())[-2:], list(start.get("shape") or ())[-2:]
+    if len(extents) < 2 or len(shape) < 2:
+        raise UnreadableRun(
+            f"the start document of {pulses.run} has no shape and extents of two axes; give a grid, as by "
+            "Grid.measured(y, x, step=…)"
+        )
+    planned = Grid.planned(extents, shape)
+    known = np.isfinite(y) & np.isfinite(x)
+    inside = known & (np.abs(y - planned.y.mean()) <= (planned.rows / 2) * planned.step_y)
+    inside &= np.abs(x - planned.x.mean()) <= (planned.columns / 2) * planned.step_x
+    if not known.any() or inside.sum() >= LEAST_INSIDE * known.sum():
+        return planned
+    return Grid.measured(y, x, step=(planned.step_y, planned.step_x))

@@ -1,0 +1,308 @@
+"""The capture table of a fly scan: columns of lines and pulses, as the documents say where they lie.
+
+The stream "fly" has an index for each line. Each of its data keys is one column of the capture file,
+`/entry/capture/<column>`, a line a row; what was taken again stays in the file, and no document refers to it. Frames of
+a triggered detector d come in the stream "fly_<d>", counted frame by frame, and the column `<d>_frames` says which
+frame is of which pulse (`analysis.fly.triggers`).
+
+Columns: `time_start`, `time_end`; `<c>_mean`, `<c>_start`, `<c>_end` of a position channel c; `<n>_counts` of a
+counter n; `<d>_frames`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whiteline.analysis.runs.frames import FrameStack
+from whiteline.analysis.runs.hdf5 import opened
+from whiteline.analysis.runs.places import FrameFile, Place, frames_of
+from whiteline.analysis.runs.streams import FLY_FRAMES, Stream
+from whiteline.analysis.runs.unreadable import UnreadableRun
+
+if TYPE_CHECKING:
+    from whiteline.analysis.fly.positions import PixelPositions
+    from whiteline.analysis.fly.triggers import Triggers
+
+Numbers = NDArray[np.float64]
+
+TIME_START, TIME_END = "time_start", "time_end"
+MEAN, COUNTS, FRAMES = "_mean", "_counts", "_frames"
+"""Endings of the columns of a position channel, of a counter, and of a triggered detector."""
+
+EXPOSURES = "entry/instrument/NDAttributes/NDArrayUniqueId"
+"""Where areaDetector puts the number of each exposure, if it is told to."""
+
+
+@dataclass(frozen=True, eq=False)
+class FlyTable:
+    """The lines of a fly scan that there are; nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    stream : Stream
+        The stream "fly".
+    frames_of_detectors : mapping of str to Stream
+        The streams "fly_<detector>", by detector.
+    over : bool
+        Whether the run has stopped.
+    """
+
+    stream: Stream
+    frames_of_detectors: Mapping[str, Stream]
+    over: bool
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    @property
+    def lines(self) -> NDArray[np.int64]:
+        """Numbers of its lines, from 1, shape (lines,); one that is missing is missing here, too."""
+        return self.stream.seq_nums
+
+    @cached_property
+    def pulses(self) -> int:
+        """Pulses of a line."""
+        return max((shape[-1] for shape in self.stream.external.values() if shape), default=0)
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Data key of each column."""
+        if self.stream.points:
+            places = self.stream.points[-1].places
+            return {place.file.dataset.rpartition("/")[2]: key for key, place in places.items()}
+        # no line has come: keys are called by their device and column
+        return {key.removeprefix(f"{self.stream.object_of.get(key, '')}_"): key for key in self.stream.external}
+
+    @property
+    def prefix(self) -> str:
+        """What data keys begin with, before their column: the name of the capture box."""
+        return next((key[: -len(column)] for column, key in self.keys.items() if key.endswith(column)), "")
+
+    def _named(self, ending: str) -> tuple[str, ...]:
+        return tuple(one[: -len(ending)] for one in self.keys if one.endswith(ending))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Position channels."""
+        return self._named(MEAN)
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Counters."""
+        return self._named(COUNTS)
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Detectors that were triggered."""
+        return self._named(FRAMES)
+
+    def unit(self, column: str) -> str:
+        """Return the unit of a column, "" if it has none."""
+        return self.stream.unit(self.keys.get(column, "")) or str(self._attributes(column).get("unit", ""))
+
+    def read(self, column: str, lines: slice = slice(None)) -> Numbers:
+        """Return a column, shape (lines, pulses); NaN where a pulse did not come, or a line is not in its file.
+
+        Parameters
+        ----------
+        column : str
+            Such as "x_mean", "incident_counts", "time_start".
+        lines : slice
+            Of them.
+
+        Raises
+        ------
+        UnreadableRun
+            If there is no such column, or nothing of it can be read.
+        """
+        key = self._key(column)
+        points = self.stream.points[lines]
+        places = [point.places.get(key) for point in points]
+        found = np.full((len(points), self.pulses), np.nan)
+        known = [number for number, place in enumerate(places) if place is not None]
+        stack = FrameStack(
+            tuple((place,) for place in places if place is not None), (self.pulses,), np.dtype(np.float64),
+            self.stream.path_map, f"{column} of {self.stream.run}",
+        )  # fmt: skip
+        if not known:
+            return found
+        try:
+            values = stack[:]
+        except UnreadableRun:
+            # of a file that was not written to its end, what is there can be read
+            whole = stack.readable()
+            if not whole.any():
+                raise
+            known = [number for number, there in zip(known, whole, strict=True) if there]
+            values = stack.select(whole)[:]
+        if len(known) == len(found):
+            return np.asarray(values)
+        found[known] = values
+        return found
+
+    def gate_s(self, lines: slice = slice(None)) -> Numbers:
+        """Return the length of each gate [s], shape (lines, pulses)."""
+        return self.read(TIME_END, lines) - self.read(TIME_START, lines)
+
+    def noise(self, channel: str) -> float:
+        """Return the noise of a position channel, RMS of readings of one millisecond, in its unit.
+
+        Raises
+        ------
+        UnreadableRun
+            If its file does not say it.
+        """
+        found = self._attributes(f"{channel}{MEAN}").get("noise")
+        if found is None:
+            raise UnreadableRun(
+                f"{channel}{MEAN} of {self.stream.run} has no attribute 'noise', so the error of its positions is not "
+                "known; have the capture box write it"
+            )
+        return float(found)
+
+    def positions(self, channel: str, lines: slice = slice(None)) -> "PixelPositions":
+        """Return where each pixel was, with its standard error; raises as `read` and `noise`."""
+        from whiteline.analysis.fly.positions import pixel_positions
+
+        start, end = (self.read(f"{channel}_{which}", lines) for which in ("start", "end"))
+        mean = self.read(f"{channel}{MEAN}", lines)
+        return pixel_positions(mean, start, end, self.gate_s(lines), noise=self.noise(channel))
+
+    # detectors that were triggered
+
+    def triggers(self, detector: str) -> "Triggers":
+        """Return which pulses a detector took, and which frame of its file is of which pulse.
+
+        Raises
+        ------
+        UnreadableRun
+            If it was not triggered in this run.
+        """
+        from whiteline.analysis.fly.triggers import read_triggers
+
+        column = f"{detector}{FRAMES}"
+        key = self._key(column)
+        begun = self.read(column)
+        file, written = self._file_of(detector)
+        return read_triggers(
+            begun,
+            self._before(key, column),
+            detector=detector,
+            written=None if file is None else written,
+            exposures=None if file is None else self._exposures(file, written),
+            lines=[int(one) for one in self.lines],
+            over=self.over,
+        )
+
+    def wrote(self, detector: str) -> bool:
+        """Tell whether documents tell of frames of a detector."""
+        return self._file_of(detector)[0] is not None
+
+    def frames(self, detector: str) -> FrameStack:
+        """Return all frames of the file of a detector, in its order, those of lines that were taken again too.
+
+        Raises
+        ------
+        UnreadableRun
+            If it wrote none.
+        """
+        file, written = self._file_of(detector)
+        if file is None:
+            raise UnreadableRun(
+                f"{self.stream.run} has no frames of {detector!r}: no document of a stream {FLY_FRAMES}{detector} "
+                "tells of any"
+            )
+        key, stream = self._frames_key(detector)
+        shape = stream.external[key]
+        dtype = np.dtype(stream.data_keys[key].get("dtype_numpy") or "<u2")
+        places = tuple((Place(file, frame, 1),) for frame in range(written))
+        label = f"{key} in stream {stream.name!r} of {self.stream.run}"
+        return FrameStack(places, shape[-2:] if len(shape) > 1 else shape, dtype, stream.path_map, label)
+
+    def taken_frames(self, detector: str) -> tuple[FrameStack, NDArray[np.int64]]:
+        """Return the frames of those pulses that have one, and which pulses these are, as indices into flat columns.
+
+        So `table.positions("rotation").mean.ravel()[pulses]` are the angles of the frames.
+        """
+        triggers = self.triggers(detector)
+        pulses = np.flatnonzero(triggers.taken.ravel())
+        return self.frames(detector).select(triggers.frame.ravel()[pulses]), pulses.astype(np.int64)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What detectors have missed, a sentence each."""
+        return tuple(sentence for detector in self.detectors for sentence in self.triggers(detector).troubles)
+
+    # where it lies
+
+    def _key(self, column: str) -> str:
+        if column not in self.keys:
+            raise UnreadableRun(
+                f"the capture table of {self.stream.run} has no {column!r}; it has {', '.join(self.keys)}"
+            )
+        return self.keys[column]
+
+    def _attributes(self, column: str) -> dict[str, Any]:
+        place = self.stream.points[-1].places.get(self.keys.get(column, "")) if self.stream.points else None
+        if place is None:
+            return {}
+        with opened(self.stream.path_map.find(place.file.path), place.file, column) as dataset:
+            return {key: value.decode() if isinstance(value, bytes) else value for key, value in dataset.attrs.items()}
+
+    def _before(self, key: str, column: str) -> Numbers:
+        """Return how many exposures had begun before each line, from the row above it in the file."""
+        from whiteline.analysis.fly.triggers import before_lines
+
+        places = [point.places[key] for point in self.stream.points]
+        before = np.zeros(len(places))
+        for file in dict.fromkeys(place.file for place in places):
+            own = [number for number, place in enumerate(places) if place.file == file]
+            rows = [places[number].first for number in own]
+            with opened(self.stream.path_map.find(file.path), file, column) as dataset:
+                above = np.asarray(dataset[: max(rows)], float).reshape(max(rows), self.pulses)
+            before[own] = before_lines(above, rows)
+        return before
+
+    def _frames_key(self, detector: str) -> tuple[str, Stream]:
+        stream = self.frames_of_detectors[detector]
+        return next(iter(stream.external)), stream
+
+    def _file_of(self, detector: str) -> tuple[FrameFile | None, int]:
+        """Return the file with the frames of a detector, and how many of them documents have told of."""
+        if detector not in self.frames_of_detectors:
+            return None, 0
+        key, stream = self._frames_key(detector)
+        ranges: Sequence[Any] = stream.ranges.get(key, ())
+        if not ranges:
+            return None, 0
+        file = ranges[-1][2]
+        each = frames_of(file, stream.external[key])
+        return file, max(index + stop - start for start, stop, _, index in ranges) * each
+
+    def _exposures(self, file: FrameFile, written: int) -> NDArray[np.int64] | None:
+        numbers = FrameFile(file.path, EXPOSURES)
+        try:
+            with opened(self.stream.path_map.find(file.path), numbers, "numbers of exposures") as dataset:
+                return np.asarray(dataset[:written], np.int64)
+        except UnreadableRun:
+            return None
+
+
+def fly_table_of(streams: Mapping[str, Stream], name: str, *, over: bool) -> FlyTable:
+    """Return the capture table of a run from its streams.
+
+    Parameters
+    ----------
+    streams : mapping of str to Stream
+        Of the run.
+    name : str
+        Of the stream with the lines.
+    over : bool
+        Whether the run has stopped.
+    """
+    detectors = {one.removeprefix(FLY_FRAMES): stream for one, stream in streams.items() if one.startswith(FLY_FRAMES)}
+    return FlyTable(streams[name], detectors, over)

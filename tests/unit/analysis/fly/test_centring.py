@@ -1,0 +1,57 @@
+"""Pixels that were measured beside their centres: brought there without bias, with the noise that it costs."""
+
+import numpy as np
+import pytest
+from flying import Flown
+
+from whiteline.analysis.fly import Grid, bin_pixels, centred
+from whiteline.analysis.maps.map import Map
+
+
+def test_a_slope_is_followed_exactly_and_holes_stay_holes(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    y, x = np.mgrid[:20, :24].astype(float)
+    # so that a pixel's neighbours along an axis differ in one offset, and no two of them are at one place
+    offset_y, offset_x = source.uniform(-0.2, 0.2, (20, 1)) + 0 * x, source.uniform(-0.2, 0.2, (1, 24)) + 0 * y
+    value = 5 + 0.7 * (y + offset_y) - 0.3 * (x + offset_x)
+    valid = source.random(value.shape) > 0.1
+    valid[[0, 0, -1, -1], [0, -1, 0, -1]] = True
+    measured = Map.masked("plane", "counts", value, np.ones_like(value), valid)
+    found = centred(measured, offset_y, offset_x)
+    np.testing.assert_array_equal(found.valid, valid)
+    assert np.isnan(found.value[~valid]).all()
+    off = np.abs(found.value - (5 + 0.7 * y - 0.3 * x))
+    # a pixel whose neighbours are both missing stays as it is
+    assert np.mean(off[valid] < 1e-9) > 0.93
+
+
+def test_noise_is_what_its_error_says(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    offset_y, offset_x = source.uniform(-0.5, 0.5, (2, 40, 40))
+    noise = source.standard_normal((200, 40, 40))
+    flat = np.ones((40, 40))
+    found = [centred(Map("flat", "", one, flat, flat > 0), offset_y, offset_x) for one in noise]
+    pulls = np.array([one.value / one.error for one in found])
+    assert pulls.std() == pytest.approx(1, abs=0.01)
+    inner = np.array([one.error**2 for one in found])[:, 1:-1, 1:-1]
+    assert inner.mean() == pytest.approx(1 + 1 / 12, abs=0.03)
+
+
+def test_a_scan_that_lags_back_and_forth_shows_no_comb(seed: int) -> None:
+    # by 0.4 of a pixel, to the left in one line and to the right in the next
+    flown = Flown(seed, lines=60, pulses=80, lag_s=0.4e-3, vibration_um=0.0, counts=2e5)
+    grid = Grid.planned([(0.0, 59 * 0.02), (0.0, 79 * 0.02)], (60, 80))
+    binned = bin_pixels(grid, flown.y, flown.x, flown.dwell, [flown.signal, flown.incident])
+    truth = flown.truth(grid.y, grid.x, 0.02)
+    slope = np.gradient(truth, axis=1)
+
+    def comb(centre: bool) -> float:
+        """By how much odd lines lie further on than even ones [px]."""
+        off = binned.normalised(0, 1, reference=50.0, centre=centre).value - truth
+        # a few pixels at the edge of their neighbour may be empty
+        weight = slope**2 + 0 * off
+        moved = [np.nansum((off * slope)[start::2, 3:-3]) / np.nansum(weight[start::2, 3:-3]) for start in (0, 1)]
+        return float(moved[1] - moved[0])
+
+    assert abs(comb(centre=False)) > 0.5
+    assert abs(comb(centre=True)) < 0.16

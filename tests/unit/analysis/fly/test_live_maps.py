@@ -1,0 +1,114 @@
+"""Maps of a fly raster grow line by line while it goes on, and come to what is found afterwards."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fly_runs import FlyRun
+from flying import Flown
+from scipy.interpolate import CubicSpline
+from test_fly_runs import UNITS, line_of, md_of
+
+from whiteline.analysis.live import LiveXanes, analyse
+from whiteline.analysis.spectrum_files import Spectrum
+
+
+@pytest.fixture
+def live() -> Iterator[Callable[..., LiveXanes]]:
+    made: list[LiveXanes] = []
+
+    def one(**options: object) -> LiveXanes:
+        made.append(LiveXanes(**options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
+
+
+def test_a_map_grows_line_by_line(live: Callable[..., LiveXanes], seed: int, tmp_path: Path) -> None:
+    flown = Flown(seed, lines=10, pulses=40, lag_s=0.0, vibration_um=0.0005)
+    run, watching = FlyRun(tmp_path, md_of(flown), UNITS, 40, detector="fluorescence"), live()
+    documents, begun = list(run.begin()), 0
+
+    def tell() -> None:
+        for document in documents:
+            watching(*document)
+        documents.clear()
+
+    for line in range(10):
+        took = np.arange(40) != 11
+        documents += run.fly(line_of(flown, line, begun + np.cumsum(took)))
+        begun += 39
+        tell()
+        if line in (0, 5):
+            found = watching.wait().map("capture_Ni_Ka")
+            assert found.valid[: line + 1].mean() > 0.9
+            assert not found.valid[line + 2 :].any()
+    documents += run.end()
+    tell()
+    results = watching.wait()
+    assert results.kind == "raster"
+    assert results.over
+    assert results.troubles[0].startswith("fluorescence missed 10 of 400 triggers: line 1 pulse 12, line 2 pulse 12")
+    assert results.pixel_um == pytest.approx(0.02)
+    found = results.map("capture_Ni_Ka")
+    truth = flown.truth(0.02 * np.arange(10), 0.02 * np.arange(40), 0.02)
+    pulls = (found.value / np.nanmedian(found.value / truth) - truth) / found.error * np.nanmedian(found.value / truth)
+    assert np.nanstd(pulls) < 1.3
+    np.testing.assert_allclose(np.nansum(results.map("coverage").value), 0.4, rtol=0.05)
+
+
+def test_a_line_taken_again_replaces_the_first(live: Callable[..., LiveXanes], seed: int, tmp_path: Path) -> None:
+    flown = Flown(seed, lines=6, pulses=40, lag_s=0.0, vibration_um=0.0005)
+    run, watching = FlyRun(tmp_path, md_of(flown), UNITS, 40), live()
+    documents = list(run.begin())
+    for line in range(3):
+        documents += run.fly(line_of(flown, line))
+    spoilt = line_of(flown, 3) | {"Ni_Ka_counts": np.full(40, 1e6)}
+    documents += run.fly(spoilt)
+    for document in documents:
+        watching(*document)
+    assert np.nanmax(watching.wait().map("capture_Ni_Ka").value) > 1e5
+    run.line -= 1  # the next line has its number
+    later = [*run.fly(line_of(flown, 3)), *run.fly(line_of(flown, 4)), *run.end()]
+    for document in later:
+        watching(*document)
+    results = watching.wait()
+    assert np.nanmax(results.map("capture_Ni_Ka").value) < 1e4
+    batch = analyse(documents + later)
+    for name in ("capture_Ni_Ka", "capture_transmitted", "coverage"):
+        np.testing.assert_allclose(results.map(name).value, batch.map(name).value)
+        np.testing.assert_allclose(results.map(name).error, batch.map(name).error)
+
+
+def test_fractions_of_a_stack_of_fly_maps(seed: int, tmp_path: Path) -> None:
+    energy = np.arange(8200.0, 8500.0, 0.5)
+    offsets = (energy - 8333)[:, None] - np.array([0.0, 2.0])
+    shapes = 0.5 + np.arctan(offsets / 1.5) / np.pi + np.array([1.2, 0.7]) / (1 + ((offsets - 14) / 4.5) ** 2)
+    references = [Spectrum(name, energy, shapes[:, at]) for at, name in enumerate(("NiO", "LiNiO2"))]
+    energies = np.array([8250.0, 8300, 8320, 8336, 8341, 8345, 8349, 8353, 8360, 8380, 8420, 8480])
+    spectra = [CubicSpline(one.energy, one.absorption)(energies) for one in references]
+    flown = Flown(seed, lines=8, pulses=24, lag_s=0.0, vibration_um=0.0005)
+    md = md_of(
+        flown, shape=[12, 8, 24], extents=[[8250.0, 8480.0], *md_of(flown)["extents"]], snaking=[False, False, True]
+    )
+    run = FlyRun(tmp_path, md | {"energies": list(energies)}, UNITS, 24)
+    documents = list(run.begin())
+    for number in range(12):
+        documents += run.energy(energies[number])
+        for line in range(8):
+            fraction = flown.true_x[line] / 0.5  # of LiNiO2, from one side to the other
+            counts = 4000 * ((1 - fraction) * spectra[0][number] + fraction * spectra[1][number]) + 500
+            columns = line_of(flown, line, row=8 * number + line)
+            documents += run.fly(columns | {"Ni_Ka_counts": flown.source.poisson(counts * flown.beam[line] / 2000)})
+    documents += run.end()
+    results = analyse(documents, references=references, signal="capture_Ni_Ka")
+    found = results.map("fraction of LiNiO2")
+    truth = np.broadcast_to(0.02 * np.arange(24) / 0.5, (8, 24))
+    assert found.valid.mean() > 0.95
+    pulls = ((found.value - truth) / found.error)[found.valid]
+    assert abs(pulls.mean()) < 0.35
+    assert 0.8 < pulls.std() < 1.25
+    np.testing.assert_allclose(results.energies, energies)
