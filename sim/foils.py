@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whiteline.analysis import tables
 from whiteline.sim.species import EdgeModel, Species, modelled
@@ -53,6 +54,10 @@ class Foil:
     def transmission(self, energy: float) -> float:
         """Return the share of the photons of an energy [eV] that pass."""
         return float(np.exp(-self.material.absorption(energy) * self.thickness_um))
+
+    def transmissions(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the shares of the photons of many energies [eV] that pass."""
+        return np.asarray(np.exp(-self.material.absorptions(energies) * self.thickness_um))
 
 
 def metal_foil(element: str, density: float, thickness_um: float, resolution: float) -> Foil:

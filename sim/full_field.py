@@ -1,7 +1,7 @@
 """The full-field microscope: from the readings of its axes to a frame of its camera."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +152,7 @@ class FullFieldMicroscope:
         frame: int,
         region: Region | None = None,
         executor: Executor | None = None,
+        turn_deg: float = 0.0,
     ) -> NDArray[np.uint16]:
         """Take a frame.
 
@@ -167,6 +168,8 @@ class FullFieldMicroscope:
             What is read; the whole sensor if None.
         executor : Executor or None
             Threads that share the work; the frame does not depend on it.
+        turn_deg : float
+            How far the sample turns meanwhile, about the angle of the readings [deg].
 
         Returns
         -------
@@ -174,7 +177,19 @@ class FullFieldMicroscope:
             Row 0 is the lowest.
         """
         region = region or Region(0, 0, *self.camera.sensor)
-        return self.camera.frame(self.expected(readings, exposure_s, frame), exposure_s, frame, region, executor)
+        if not turn_deg:
+            return self.camera.frame(self.expected(readings, exposure_s, frame), exposure_s, frame, region, executor)
+        # two angles stand for all of them: they have the same mean, and the same spread about it
+        aside = turn_deg / np.sqrt(12)
+        first, second = (
+            self.expected(replace(readings, rotation_deg=readings.rotation_deg + way), exposure_s, frame)
+            for way in (-aside, aside)
+        )
+
+        def on_average(rows: slice, columns: slice) -> NDArray[np.float32]:
+            return (first(rows, columns) + second(rows, columns)) * np.float32(0.5)
+
+        return self.camera.frame(on_average, exposure_s, frame, region, executor)
 
     def dark_frame(
         self, exposure_s: float, frame: int, region: Region | None = None, executor: Executor | None = None

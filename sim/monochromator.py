@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whiteline.analysis.constants import FWHM_PER_SIGMA, HC_EV_ANGSTROM
 
@@ -69,6 +70,18 @@ class Monochromator:
                 f"Bragg angle {np.rad2deg(angle):.6g} deg reflects nothing: it must lie between 0 and 90 deg"
             )
         return float(HC_EV_ANGSTROM / (2 * self.spacing * np.sin(angle)))
+
+    def energies(
+        self, readings: NDArray[np.float64], time_s: float, wobbles_urad: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the true photon energies [eV] of many readings of the Bragg axis [deg], shape of the readings.
+
+        Other parameters as in `angle`. Where nothing is reflected the energy is NaN.
+        """
+        angles = np.deg2rad(readings + self.offset_deg)
+        angles = angles + 1e-6 * (self.drift_urad_per_h * time_s / 3600 + wobbles_urad)
+        reflected = np.where((angles > 0) & (angles <= np.pi / 2), np.sin(angles), np.nan)
+        return np.asarray(HC_EV_ANGSTROM / (2 * self.spacing * reflected))
 
     def jitter(self, source: np.random.Generator) -> float:
         """Return one draw of the angular jitter [µrad]."""

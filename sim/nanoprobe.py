@@ -155,7 +155,10 @@ class Nanoprobe:
 
     def probe(self, readings: Readings, frame: int = 0) -> Probe:
         """Return the spot at these readings, during a point: the jitter differs from point to point."""
-        energy = self.beam.energy(readings, self.monitors.incident.number, frame)
+        return self.spot(readings, self.beam.energy(readings, self.monitors.incident.number, frame))
+
+    def spot(self, readings: Readings, energy: float) -> Probe:
+        """Return the spot at these readings, for a true photon energy [eV]."""
         drifted = self.drift.position(readings.time_s, readings.moves_s)
         flux = self.photons_per_s * self.beam.strength(readings, energy)
         if isinstance(self.optic, Mirrors):

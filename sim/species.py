@@ -219,6 +219,43 @@ class Species:
         photons = max(self.vacancies(energy), 0.0) * tables.fluorescence_yield(element, edge)
         return emitted + [(line.energy, photons * line.branching) for line in tables.lines(element, edge)]
 
+    def absorptions(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the linear attenuation at many energies [eV] [1/µm], as `absorption` does at one."""
+        edge = self._edge[2]
+        low, high = edge - BESIDE_EV, edge + BESIDE_EV
+        rest = np.asarray(tables.absorption(self.formula, self.density, energies))
+        rest = np.where(energies > edge, rest - self._jumps(energies), rest)
+        beside = np.interp(energies, (low, high), (self._without_edge(low), self._without_edge(high)))
+        rest = np.where((energies > low) & (energies < high), beside, rest)
+        return np.asarray(rest + self._jumps(energies) * self.near_edge(energies))
+
+    def emissions(self, energies: NDArray[np.float64]) -> list[tuple[float, NDArray[np.float64]]]:
+        """Return the lines that photons of many energies [eV] excite, as `fluorescence` does for one energy.
+
+        Returns
+        -------
+        list of (float, ndarray of float64, shape of `energies`)
+            Energy of the line [eV], photons per photon and µm.
+        """
+        emitted = []
+        for element, position, share, lines in self._other_edges:
+            if (excited := energies > position).any():
+                # smooth where the edge is excited
+                low = max(float(energies.min()), position + BESIDE_EV)
+                places = np.linspace(low, max(float(energies.max()), low + BESIDE_EV), 9)
+                partial = [tables.partial_absorption(self.formula, self.density, element, one) for one in places]
+                photons = share * np.interp(energies, places, partial) * excited
+                emitted += [(line.energy, photons * line.branching) for line in lines]
+        element, edge = self.near_edge.element, self.near_edge.edge
+        vacancies = np.maximum(self._jumps(energies) * self.near_edge(energies), 0.0)
+        photons = vacancies * tables.fluorescence_yield(element, edge)
+        return emitted + [(line.energy, photons * line.branching) for line in tables.lines(element, edge)]
+
+    def _jumps(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `_jump` at many energies [eV] [1/µm]."""
+        height, exponent, position = self._edge
+        return np.asarray(height * (energies / position) ** -exponent)
+
     @cached_property
     def _other_edges(self) -> tuple[tuple[str, float, float, tuple[tables.Line, ...]], ...]:
         """Edges that fluoresce beside the one that is studied: element, energy, photons per absorption, lines."""

@@ -47,8 +47,13 @@ class StageErrors:
 
     def wobbled_nm(self, rotation_deg: float) -> tuple[float, float]:
         """Return how far the axis of rotation stands beside its mean place (x, z) at an angle [deg] [nm]."""
-        phase = np.deg2rad(rotation_deg)
-        return float(self.wobble_nm * np.cos(phase)), float(self.wobble_nm * np.sin(2 * phase))
+        x, z = self.wobbles_nm(np.array(rotation_deg))
+        return float(x), float(z)
+
+    def wobbles_nm(self, rotations_deg: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the same at many angles [deg]: x and z [nm], each of their shape."""
+        phase = np.deg2rad(rotations_deg)
+        return np.asarray(self.wobble_nm * np.cos(phase)), np.asarray(self.wobble_nm * np.sin(2 * phase))
 
     def vibrated_nm(self, axis: int, time_s: ArrayLike) -> NDArray[np.float64]:
         """Return how far the fine stage is shaken off, along an axis at times [s] [nm], shape of the times."""

@@ -22,6 +22,7 @@ from whiteline.sim.nanoprobe import Lens, Nanoprobe
 from whiteline.sim.optics import Mirrors, OrderSortingAperture, ZonePlate
 from whiteline.sim.ring import Ring
 from whiteline.sim.sample import Sample, particles
+from whiteline.sim.servo import Servo
 from whiteline.sim.species import EdgeModel, NearEdge, Species, modelled
 from whiteline.sim.stages import StageErrors
 from whiteline.sim.undulator import Undulator
@@ -282,6 +283,12 @@ def stage_errors(beamline: Beamline, *, seed: int | None = None) -> StageErrors:
         encoder_urad=simulation.wander.encoder_noise_urad,
         seed=simulation.seed if seed is None else seed,
     )
+
+
+def servo(beamline: Beamline) -> Servo:
+    """Return how the fine stage of a simulated beamline follows its commands."""
+    errors = _needed(beamline.simulation, "[simulation]").stages
+    return Servo(errors.piezo_lag_s, errors.piezo_ripple_nm, errors.piezo_ripple_Hz)
 
 
 def _ion_chamber(beamline: Beamline, simulation: Simulation, name: str, number: int, seed: int) -> IonChamber:

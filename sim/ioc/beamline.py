@@ -13,6 +13,8 @@ from whiteline.sim.ioc.amplifier import Amplifier
 from whiteline.sim.ioc.beamline_settings import BeamlineSettings
 from whiteline.sim.ioc.bias import Bias
 from whiteline.sim.ioc.busy import Gap
+from whiteline.sim.ioc.capture.box import Box
+from whiteline.sim.ioc.capture.witness import Witness
 from whiteline.sim.ioc.channel_access import Task
 from whiteline.sim.ioc.clock import Clock
 from whiteline.sim.ioc.detectors import Detectors
@@ -71,14 +73,20 @@ class Beamline:
         self.temperature = Temperature(settings.temperature, lambda: self.instrument.thermal_jump_urad)
         self.amplifiers = [Amplifier(prefix, gains) for prefix, gains in settings.amplifiers]
         self.measuring = Measuring(build, self.instrument, [partial(getattr, one, "gain") for one in self.amplifiers])
-        self.detectors = Detectors(settings, self.measuring, self.amplifiers, clock)
+        box = settings.capture
+        witness = Witness(self.motors, self.instrument, settings.errors, box.servo, clock) if box else None
+        self.detectors = Detectors(settings, self.measuring, self.amplifiers, clock, witness)
+        trigger, truth = self.detectors.trigger, (settings.truth, settings.prefix)
+        self.capture = Box(box, witness, self.measuring, trigger, *truth) if box and witness else None
         self.interferometer = settings.interferometer and Interferometer(
             settings.interferometer, settings.errors, self.instrument.stage_um, clock
         )
         self.bias = settings.bias and Bias(settings.bias)
         self.truth = TruthRecords(f"{settings.prefix}truth:", self.measuring, settings.believed, settings.truth)
         motors = {one.settings.pv: one for one in self.motors.values()}
-        faulty = Faulty(motors, self.motors[BRAGG], self.instrument, self.detectors.driver, self.detectors.plugin)
+        faulty = Faulty(
+            motors, self.motors[BRAGG], self.instrument, self.detectors.driver, self.detectors.plugin, self.capture
+        )
         self.faults = Faults(f"{settings.prefix}fault:", faulty)
 
     @property
@@ -86,7 +94,8 @@ class Beamline:
         """Process variables by name."""
         groups: list[PVGroup] = [self.gap, self.foil_wheel, self.feedback, self.temperature, *self.amplifiers]
         groups += [self.truth, self.truth.x, self.truth.y, self.faults, *self.motors.values()]
-        groups += [self.bias] if self.bias else []
+        groups += [one for one in (self.bias, self.capture) if one]
+        groups += [self.capture.truth] if self.capture else []
         parts: list[Mapping[str, Any]] = [group.pvdb for group in groups]
         parts += [self.filters.pvdb, self.detectors.pvdb]
         parts += [self.interferometer.all_pvs] if self.interferometer else []
@@ -95,7 +104,9 @@ class Beamline:
     @property
     def tasks(self) -> Sequence[Task]:
         """What runs beside the server."""
-        return (self._watch, *((self.interferometer.run,) if self.interferometer else ()))
+        showing = (self.interferometer.run,) if self.interferometer else ()
+        capturing = (self.capture.write, self.capture.show_always) if self.capture else ()
+        return (self._watch, *showing, *capturing)
 
     async def _watch(self) -> None:
         """Show what changes slowly, and the truth."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from whiteline.sim.ioc.bias import BiasSettings
 from whiteline.sim.ioc.busy import GapSettings
+from whiteline.sim.ioc.capture.settings import CaptureSettings
 from whiteline.sim.ioc.frames import CameraSettings
 from whiteline.sim.ioc.interferometer import InterferometerSettings
 from whiteline.sim.ioc.motor_record.motor import AxisSettings
@@ -45,7 +46,7 @@ class BeamlineSettings:
         Prefix and gains of the amplifier of each [V/A].
     largest_count_rate : float
         Where counters saturate [1/s].
-    interferometer, camera, fluorescence, spectrometer, bias
+    interferometer, camera, fluorescence, spectrometer, bias, capture
         Their settings; None for those that this beamline has not. One of camera and fluorescence is there.
     prefix : str
         Of the process variables of truth and faults.
@@ -74,5 +75,6 @@ class BeamlineSettings:
     fluorescence: FluorescenceSettings | None
     spectrometer: SpectrometerSettings | None
     bias: BiasSettings | None
+    capture: CaptureSettings | None
     prefix: str
     truth: Path

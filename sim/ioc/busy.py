@@ -8,6 +8,7 @@ from caproto import SkipWrite
 from caproto.server import PVGroup, PvpropertyDouble, PvpropertyEnumRO, PvpropertyInteger, pvproperty
 
 from whiteline.sim.ioc.clock import Clock
+from whiteline.sim.ioc.motor_record.motion import Profile, move
 
 EVERY_S = 0.1
 """Wall time between two readbacks of a gap that moves [s]."""
@@ -26,7 +27,7 @@ class GapSettings:
     low, high : float
         Limits [mm].
     velocity : float
-        [mm/s]
+        With which it moves, if it is not told to be slower [mm/s].
     latency_s : float
         How long it is busy before it moves [s].
     precision : int
@@ -58,6 +59,7 @@ class Gap(PVGroup):
 
     setpoint = pvproperty(name=":set", value=0.0, units="mm")
     readback = pvproperty(name=":readback", value=0.0, units="mm", read_only=True)
+    velocity = pvproperty(name=":velocity", value=0.0, units="mm/s", precision=6, doc="Of the next move")
     start = pvproperty(name=":start", value=0, doc="1 starts a move to the set point; a put completes with the move")
     stop = pvproperty(name=":stop", value=0, doc="1 stops it")
     busy = pvproperty(name=":busy", value="Done", dtype=PvpropertyEnumRO, enum_strings=("Done", "Busy"), record="bo")
@@ -67,16 +69,21 @@ class Gap(PVGroup):
         self.settings = settings
         self._clock = clock
         self._gap = settings.start
+        self._motion: Profile | None = None
+        self._since = 0.0
         self._stopped = asyncio.Event()
         self._standing = asyncio.Event()
         self._moving = asyncio.Lock()
         for channel in (self.setpoint, self.readback):
             channel._data.update(value=settings.start, precision=settings.precision)
+        self.velocity._data["value"] = settings.velocity
 
     @property
     def gap(self) -> float:
-        """Where it stands [mm]."""
-        return self._gap
+        """Where it stands, or is just now on its way [mm]."""
+        if self._motion is None:
+            return self._gap
+        return self._motion.position((asyncio.get_running_loop().time() - self._since) * self._clock.speed)
 
     @setpoint.putter
     async def setpoint(self, instance: PvpropertyDouble, value: float) -> float:
@@ -84,6 +91,15 @@ class Gap(PVGroup):
         low, high = self.settings.low, self.settings.high
         if not low <= value <= high:
             raise ValueError(f"{instance.pvname} = {value:g} mm must lie within {low:g} to {high:g} mm")
+        return value
+
+    @velocity.putter
+    async def velocity(self, instance: PvpropertyDouble, value: float) -> float:
+        """Refuse what is no velocity, or more than it has."""
+        if not 0 < value <= self.settings.velocity:
+            raise ValueError(
+                f"{instance.pvname} = {value:g} mm/s must lie above 0 and up to {self.settings.velocity:g} mm/s"
+            )
         return value
 
     @start.putter
@@ -107,22 +123,25 @@ class Gap(PVGroup):
         self._stopped.clear()
         self._standing.clear()
         await self.busy.write("Busy")
-        begin, distance = self._gap, target - self._gap
-        duration = abs(distance) / settings.velocity
+        begin = self._gap
         stopped = await self._stopped_within(settings.latency_s / self._clock.speed)
-        started = loop.time()
-        while not stopped:
-            gone = (loop.time() - started) * self._clock.speed
-            if gone >= duration:
-                self._gap = target
-                break
-            self._gap = begin + distance * gone / duration
-            await self.readback.write(self._gap)
-            stopped = await self._stopped_within(min(EVERY_S, (duration - gone) / self._clock.speed))
-        self._clock.moved(settings.name, settings.latency_s + abs(self._gap - begin) / settings.velocity)
+        if not stopped:
+            self._motion, self._since = move(begin, target, self.velocity.value, 0.0), loop.time()
+        while not stopped and self._left_s > 0:
+            await self.readback.write(self.gap)
+            stopped = await self._stopped_within(min(EVERY_S, self._left_s))
+        velocity = self.velocity.value
+        self._gap, self._motion = self.gap, None
+        self._clock.moved(settings.name, settings.latency_s + abs(self._gap - begin) / velocity)
         await self.readback.write(self._gap)
         await self.busy.write("Done")
         self._standing.set()
+
+    @property
+    def _left_s(self) -> float:
+        """Wall time to the end of the motion [s]."""
+        assert self._motion is not None
+        return self._motion.duration / self._clock.speed - (asyncio.get_running_loop().time() - self._since)
 
     async def _stopped_within(self, seconds: float) -> bool:
         """Wait for a wall time [s], or until it is stopped; say whether it is."""

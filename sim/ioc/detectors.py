@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from whiteline.sim.ioc.amplifier import Amplifier
 from whiteline.sim.ioc.area_detector.driver import Driver
 from whiteline.sim.ioc.area_detector.hdf5_plugin import HDF5Plugin
+from whiteline.sim.ioc.area_detector.triggered import Triggered
 from whiteline.sim.ioc.beamline_settings import BeamlineSettings
+from whiteline.sim.ioc.capture.witness import Witness
 from whiteline.sim.ioc.clock import Clock, Passing
-from whiteline.sim.ioc.frames import CameraSource
+from whiteline.sim.ioc.frames import CameraSettings, CameraSource
 from whiteline.sim.ioc.measuring import Measuring
 from whiteline.sim.ioc.scaler import Scaler
-from whiteline.sim.ioc.spectra import FluorescenceSource
+from whiteline.sim.ioc.spectra import FluorescenceSettings, FluorescenceSource
 from whiteline.sim.ioc.spectrometer import Spectrometer
+from whiteline.sim.triggers import Triggers
 
 CAMERA_DRIVER, FLUORESCENCE_DRIVER, PLUGIN = "cam1:", "det1:", "HDF1:"
 """What follows a detector's prefix: its driver, and its file plugin."""
@@ -35,26 +38,39 @@ class Detectors:
         Of the ion chambers.
     clock : Clock
         Of the beamline. The camera advances it, or where there is none the scaler.
+    witness : Witness or None
+        Knows where everything was, if a capture box triggers the detector.
     """
 
     def __init__(
-        self, settings: BeamlineSettings, measuring: Measuring, amplifiers: list[Amplifier], clock: Clock
+        self,
+        settings: BeamlineSettings,
+        measuring: Measuring,
+        amplifiers: list[Amplifier],
+        clock: Clock,
+        witness: Witness | None = None,
     ) -> None:
         self._settings, self._measuring, self._amplifiers = settings, measuring, amplifiers
         passing = Passing(clock)
         self._elements: Mapping[str, Any] = {}
+        triggered: CameraSettings | FluorescenceSettings
         if settings.camera is not None:
+            triggered = settings.camera
             prefix = settings.camera.prefix
-            self.driver = Driver(f"{prefix}{CAMERA_DRIVER}", CameraSource(settings.camera, measuring), clock)
+            self.driver = Driver(f"{prefix}{CAMERA_DRIVER}", CameraSource(settings.camera, measuring, witness), clock)
             counting: Clock = passing
         elif settings.fluorescence is not None:
+            triggered = settings.fluorescence
             prefix = settings.fluorescence.prefix
-            source = FluorescenceSource(settings.fluorescence, measuring, passing)
+            source = FluorescenceSource(settings.fluorescence, measuring, passing, witness)
             self.driver = Driver(f"{prefix}{FLUORESCENCE_DRIVER}", source, passing)
             self._elements = source.pvdb
             counting = clock
         else:
             raise ValueError("a beamline needs a camera or a fluorescence detector")
+        if witness is not None:
+            triggers = Triggers(triggered.readout_s, triggered.buffer, triggered.most_per_s)
+            self.driver.triggered = Triggered(triggers, clock.speed)
         self.plugin = HDF5Plugin(f"{prefix}{PLUGIN}", self.driver)
         self.scaler = Scaler(settings.scaler, counting, partial(self._count, counting))
         self.spectrometer = settings.spectrometer and Spectrometer(
@@ -68,6 +84,11 @@ class Detectors:
         if self.spectrometer:
             found |= {**self.spectrometer.pvdb, **self.spectrometer.arrays.pvdb}
         return found
+
+    def trigger(self, starts_s: NDArray[np.float64], gates_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Give trigger pulses with their gates [s] to the detector that writes files, and say which it took."""
+        assert self.driver.triggered is not None
+        return self.driver.triggered.take(starts_s, gates_s)
 
     async def _count(self, clock: Clock, dwell_s: float, number: int) -> Mapping[int, int]:
         counts = await self._measuring.monitors(clock, dwell_s, number)

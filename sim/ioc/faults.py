@@ -8,6 +8,7 @@ from caproto.server import PVGroup, PvpropertyDouble, PvpropertyInteger, Pvprope
 
 from whiteline.sim.ioc.area_detector.driver import Driver
 from whiteline.sim.ioc.area_detector.hdf5_plugin import HDF5Plugin
+from whiteline.sim.ioc.capture.box import Box
 from whiteline.sim.ioc.crash import crash
 from whiteline.sim.ioc.instrument import Instrument
 from whiteline.sim.ioc.motor_record.motor import Motor
@@ -27,6 +28,8 @@ class Faulty:
         Where thermal jumps are felt.
     driver, plugin
         The detector that writes files.
+    capture : Box or None
+        The capture box, if there is one.
     """
 
     motors: Mapping[str, Motor]
@@ -34,6 +37,7 @@ class Faulty:
     instrument: Instrument
     driver: Driver
     plugin: HDF5Plugin
+    capture: Box | None = None
 
 
 class Faults(PVGroup):
@@ -59,6 +63,8 @@ class Faults(PVGroup):
     jump = pvproperty(
         name="thermal_jump", value=0.0, units="urad", precision=3, doc="By how much a crystal's angle has jumped"
     )
+    unplugged = pvproperty(name="capture_unplugged", value=0, doc="1: the capture box has lost its cable")
+    overrun = pvproperty(name="capture_overrun", value=0, doc="1: the buffer of the capture box runs over in a line")
     exit = crash()
 
     def __init__(self, prefix: str, faulty: Faulty) -> None:
@@ -100,6 +106,21 @@ class Faults(PVGroup):
         """Let the Bragg angle jump; 0 takes it back."""
         _require_finite(instance, value)
         self._faulty.instrument.thermal_jump_urad = float(value)
+
+    @unplugged.putter
+    async def unplugged(self, instance: PvpropertyInteger, value: int) -> None:
+        """Unplug the capture box, or plug it in again."""
+        await self._capture(instance).plug(not value)
+
+    @overrun.putter
+    async def overrun(self, instance: PvpropertyInteger, value: int) -> None:
+        """Let the buffer of the capture box run over, in the line that runs or in the next one."""
+        self._capture(instance).overrun_next = bool(value)
+
+    def _capture(self, instance: PvpropertyInteger) -> Box:
+        if self._faulty.capture is None:
+            raise ValueError(f"{instance.pvname}: this beamline has no capture box")
+        return self._faulty.capture
 
     def _chosen(self, instance: PvpropertyString, pv: str) -> list[Motor]:
         if pv and pv not in self._faulty.motors:

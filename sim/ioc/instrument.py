@@ -133,12 +133,13 @@ class Instrument:
         wobble_x, wobble_z = self.errors.wobbled_nm(self._at(ROTATION))
         wobble = (wobble_x, 0.0, wobble_z)
         x, y, z = (
-            1e3 * self._at(coarse) + self._at(fine) + 1e-3 * (self._landed_nm(coarse) + wobble[number])
+            1e3 * self._at(coarse) + self._at(fine) + 1e-3 * (self.landed_nm(coarse) + wobble[number])
             for number, (coarse, fine) in enumerate(zip(COARSE, FINE, strict=True))
         )
         return x, y, z
 
-    def _landed_nm(self, coarse: str) -> float:
+    def landed_nm(self, coarse: str) -> float:
+        """Return how far a coarse axis of the sample landed from where it was sent, with its last move [nm]."""
         move = self._moves.get(coarse, 0)
         return self.errors.landed_nm(COARSE.index(coarse), move) if move else 0.0
 

@@ -1,6 +1,6 @@
 """The fluorescence detector: spectra of its elements, regions of interest in them, and their sums."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ from caproto.server import PVGroup, pvproperty
 from numpy.typing import NDArray
 
 from whiteline.sim.camera import Region
+from whiteline.sim.gates import Gates
+from whiteline.sim.ioc.capture.witness import Witness
 from whiteline.sim.ioc.clock import Clock
 from whiteline.sim.ioc.measuring import Measuring
 
@@ -29,11 +31,20 @@ class FluorescenceSettings:
         Of its process variables.
     elements, bins : int
         How many elements, and channels of each spectrum.
+    readout_s : float
+        Time to read a spectrum, after which the next trigger pulse may come [s].
+    buffer : int
+        Spectra that it holds, when it is triggered faster than it hands them on.
+    most_per_s : float
+        Spectra that it can hand on for good [1/s].
     """
 
     prefix: str
     elements: int
     bins: int
+    readout_s: float
+    buffer: int
+    most_per_s: float
 
 
 class RegionOfInterest(PVGroup):
@@ -80,15 +91,19 @@ class FluorescenceSource:
         What it sees.
     clock : Clock
         As this detector sees it.
+    witness : Witness or None
+        Knows where everything was at trigger pulses, if there are any.
     """
 
     dtype = "uint32"
     readout_s = 0.0
 
-    def __init__(self, settings: FluorescenceSettings, measuring: Measuring, clock: Clock) -> None:
+    def __init__(
+        self, settings: FluorescenceSettings, measuring: Measuring, clock: Clock, witness: Witness | None
+    ) -> None:
         self.shape = (settings.elements, settings.bins)
         self.elements = [Element(f"{settings.prefix}C{number}") for number in range(1, settings.elements + 1)]
-        self._measuring, self._clock = measuring, clock
+        self._measuring, self._clock, self._witness = measuring, clock, witness
 
     @property
     def pvdb(self) -> Mapping[str, Any]:
@@ -105,3 +120,20 @@ class FluorescenceSource:
         for element, spectrum in zip(self.elements, spectra, strict=True):
             await element.show(spectrum, dwell_s)
         return spectra
+
+    def expose_many(
+        self, starts_s: NDArray[np.float64], lengths_s: NDArray[np.float64], number: int, region: Region
+    ) -> AsyncIterator[NDArray[np.uint32]]:
+        """Return the spectra of exposures that are over, some at a time; of the last of them sums are published."""
+        assert self._witness is not None
+        self._witness.look()
+        gates = self._witness.scene(since_s=float(starts_s[0])).gates(starts_s, lengths_s)
+        return self._made(gates, number)
+
+    async def _made(self, gates: Gates, number: int) -> AsyncIterator[NDArray[np.uint32]]:
+        making = await self._measuring.spectra(gates, number)
+        while (some := await self._measuring.outside(lambda: next(making, None))) is not None:
+            yield some
+            last = some[-1]
+        for element, spectrum in zip(self.elements, last, strict=True):
+            await element.show(spectrum, float(gates.length_s[-1]))

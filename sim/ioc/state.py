@@ -1,6 +1,6 @@
 """What the hardware truly does at an exposure: the part of the truth that changes while a scan runs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from whiteline.sim.full_field import FullFieldMicroscope
 from whiteline.sim.full_field import Readings as FullFieldReadings
@@ -69,8 +69,9 @@ def state_of(
         What is believed of the monochromator.
     """
     drift = microscope.drift.position(readings.time_s, readings.moves_s)
-    sample = [1e3 * stage + drifted for stage, drifted in zip(readings.sample_um, drift, strict=True)]
-    dark = State(*[NOT_THERE] * 6, *drift, *sample, NOT_THERE, NOT_THERE)
+    x, y = (1e3 * stage + drifted for stage, drifted in zip(readings.sample_um, drift, strict=True))
+    there = {"drift_x": drift[0], "drift_y": drift[1], "sample_x": x, "sample_y": y}
+    dark = State(**dict.fromkeys((one.name for one in fields(State)), NOT_THERE) | there)
     try:
         if isinstance(microscope, FullFieldMicroscope) and isinstance(readings, FullFieldReadings):
             optics = microscope.optics(readings, frame)

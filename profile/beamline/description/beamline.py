@@ -6,6 +6,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from whiteline.beamline.description.axes import Axis
 from whiteline.beamline.description.base import Energy, Formula, Positive, Table
+from whiteline.beamline.description.capture import Capture
 from whiteline.beamline.description.detectors import Bias, Camera, Counters, Fluorescence, Spectrometer
 from whiteline.beamline.description.optics import (
     Condenser,
@@ -75,6 +76,7 @@ class Beamline(Table):
     counters: Counters
     spectrometer: Spectrometer | None = None
     bias: Bias | None = None
+    capture: Capture | None = None
     beam: Beam | None = None
     store: Store = Field(default_factory=Store)
     roles: dict[str, str] = Field(default_factory=dict)
@@ -109,6 +111,23 @@ class Beamline(Table):
         if self.foil_wheel.channel not in self.counters.channels:
             known = ", ".join(self.counters.channels)
             raise ValueError(f"[foil_wheel] channel {self.foil_wheel.channel!r} is no counter; counters are {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _captured(self) -> Self:
+        if self.capture is None:
+            return self
+        if getattr(self, self.capture.detector) is None:
+            raise ValueError(f"[capture] triggers a detector {self.capture.detector!r} that this beamline has not")
+        for name in self.capture.counters:
+            if name not in self.counters.channels:
+                known = ", ".join(self.counters.channels)
+                raise ValueError(f"[capture] counters: {name!r} is no counter; counters are {known}")
+        interferometer = self.sample.interferometer
+        read = {f"sample.interferometer.{axis}" for axis in interferometer.channels} if interferometer else set()
+        for name, channel in self.capture.channels.items():
+            if channel.source not in read:
+                self.axis(channel.source, f"[capture.channels.{name}] source")
         return self
 
     @model_validator(mode="after")

@@ -26,7 +26,10 @@ class Files(Table):
 
 
 class Camera(Device):
-    """An areaDetector camera behind a scintillator and a visible-light objective."""
+    """An areaDetector camera behind a scintillator and a visible-light objective.
+
+    Triggered faster than it hands frames on, `most_per_s`, it holds `buffer` of them; beyond that it misses triggers.
+    """
 
     prefix: PV
     sensor: tuple[Count, Count]
@@ -36,11 +39,17 @@ class Camera(Device):
     efficiency: Share
     dark: NotNegative
     readout_s: NotNegative
+    buffer: Count = 256
+    most_per_s: Positive = 50.0
     files: Files
 
 
 class Fluorescence(Device):
-    """A fluorescence detector of several elements."""
+    """A fluorescence detector of several elements.
+
+    Between two triggered spectra it is blind for `readout_s`. Triggered faster than it hands spectra on, `most_per_s`,
+    it holds `buffer` of them; beyond that it misses triggers.
+    """
 
     prefix: PV
     elements: Count
@@ -48,6 +57,9 @@ class Fluorescence(Device):
     bin_eV: Positive
     dead_time_s: Positive
     solid_angle: Share
+    readout_s: NotNegative = 0.0
+    buffer: Count = 4096
+    most_per_s: Positive = 2000.0
     files: Files
 
 

@@ -68,6 +68,9 @@ class StageErrors(Table):
     vibration_Hz: tuple[Positive, ...]
     interferometer_noise_nm: NotNegative
     piezo_settle_s: NotNegative
+    piezo_lag_s: NotNegative = 1e-3
+    piezo_ripple_nm: NotNegative = 1.0
+    piezo_ripple_Hz: Positive = 300.0
 
 
 class CameraErrors(Table):

@@ -97,7 +97,7 @@ class Options:
             return {}
         folder = self.data.resolve()
         files = Files(write=folder, read=folder)
-        detectors = {"camera": beamline.camera, "fluorescence": beamline.fluorescence}
+        detectors = {"camera": beamline.camera, "fluorescence": beamline.fluorescence, "capture": beamline.capture}
         return {
             "store": beamline.store.model_copy(update={"folder": folder / "catalog"}),
             **{name: one.model_copy(update={"files": files}) for name, one in detectors.items() if one is not None},

@@ -7,12 +7,14 @@ from whiteline.analysis.laws.scanning import zone_plate_reading
 from whiteline.beamline import twin
 from whiteline.beamline.description import Beamline
 from whiteline.beamline.description.axes import Axis
+from whiteline.beamline.description.capture import Capture
 from whiteline.beamline.description.source import Shutter
 from whiteline.beamline.in_focus import readings_in_focus
 from whiteline.sim.full_field import FullFieldMicroscope
 from whiteline.sim.ioc.beamline_settings import BeamlineSettings
 from whiteline.sim.ioc.bias import BiasSettings
 from whiteline.sim.ioc.busy import GapSettings
+from whiteline.sim.ioc.capture.settings import CaptureSettings, ChannelSettings
 from whiteline.sim.ioc.frames import CameraSettings
 from whiteline.sim.ioc.interferometer import InterferometerSettings
 from whiteline.sim.ioc.machine import MachineSettings
@@ -94,16 +96,41 @@ def beamline_settings(beamline: Beamline, truth: Path) -> BeamlineSettings:
         )
         if interferometer
         else None,
-        camera=CameraSettings(camera.prefix, camera.sensor, camera.readout_s) if camera else None,
-        fluorescence=FluorescenceSettings(fluorescence.prefix, fluorescence.elements, fluorescence.bins)
+        camera=CameraSettings(camera.prefix, camera.sensor, camera.readout_s, camera.buffer, camera.most_per_s)
+        if camera
+        else None,
+        fluorescence=FluorescenceSettings(
+            fluorescence.prefix,
+            fluorescence.elements,
+            fluorescence.bins,
+            fluorescence.readout_s,
+            fluorescence.buffer,
+            fluorescence.most_per_s,
+        )
         if fluorescence
         else None,
         spectrometer=SpectrometerSettings(spectrometer.prefix, spectrometer.pixels, spectrometer.range_nm)
         if spectrometer
         else None,
         bias=BiasSettings(bias.prefix, bias.low_V, bias.high_V) if bias else None,
+        capture=_capture(beamline, beamline.capture, chambers) if beamline.capture else None,
         prefix=_prefix(beamline),
         truth=truth,
+    )
+
+
+def _capture(beamline: Beamline, capture: Capture, chambers: list[str]) -> CaptureSettings:
+    units = {path: axis.unit for path, axis in beamline.axes().items()}
+    return CaptureSettings(
+        prefix=capture.prefix,
+        channels=tuple(
+            ChannelSettings(name, one.source, one.unit_in(units), one.noise) for name, one in capture.channels.items()
+        ),
+        counters=tuple(name for name in chambers if name in capture.counters),
+        detector=capture.detector,
+        most_per_s=capture.most_per_s,
+        buffer=capture.buffer,
+        servo=twin.servo(beamline),
     )
 
 

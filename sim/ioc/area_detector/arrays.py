@@ -1,9 +1,10 @@
 """What makes arrays, what an array is on its way, and what takes it."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from whiteline.sim.camera import Region
@@ -36,6 +37,30 @@ class Source(Protocol):
         """
 
 
+class TriggeredSource(Source, Protocol):
+    """What makes the arrays of exposures that trigger pulses start."""
+
+    def expose_many(
+        self, starts_s: NDArray[np.float64], lengths_s: NDArray[np.float64], number: int, region: Region
+    ) -> AsyncIterator[NDArray[Any]]:
+        """Return the arrays of exposures that are over, some at a time; what stood where is taken down now.
+
+        Parameters
+        ----------
+        starts_s, lengths_s : ndarray of float64, shape (n,)
+            When each began, in the time by which axes move, and how long it was [s].
+        number : int
+            Of the first array, since the IOC started.
+        region : Region
+            What is read; a source that is no camera gives its whole array anyway.
+
+        Returns
+        -------
+        asynchronous iterator of ndarray, shape (m, …)
+            Of the next m exposures.
+        """
+
+
 @dataclass(frozen=True)
 class Array:
     """An array on its way to the plugins.
@@ -57,12 +82,46 @@ class Array:
     time_s: float
     attributes: Mapping[str, float] = field(default_factory=dict)
 
+    def alone(self) -> "Arrays":
+        """Return it as many arrays of which there is one."""
+        return Arrays(self.pixels[np.newaxis], self.number, np.array([self.time_s]), self.attributes)
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Many arrays on their way to the plugins, of exposures that trigger pulses started.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (n, …)
+        What was measured.
+    number : int
+        Of the first, since the IOC started.
+    times_s : ndarray of float64, shape (n,)
+        When each was begun, in the time of EPICS [s].
+    attributes : mapping of str to float
+        What was so when they were begun.
+    """
+
+    pixels: NDArray[Any]
+    number: int
+    times_s: NDArray[np.float64]
+    attributes: Mapping[str, float] = field(default_factory=dict)
+
+    def part(self, first: int, after: int) -> "Arrays":
+        """Return those from one place on to before another."""
+        which = slice(first, after)
+        return Arrays(self.pixels[which], self.number + first, self.times_s[which], self.attributes)
+
 
 class Plugin(Protocol):
     """What arrays are handed to."""
 
     async def take(self, array: Array) -> None:
         """Take an array; a plugin that blocks is done with it on return."""
+
+    async def take_many(self, arrays: Arrays) -> None:
+        """Take many arrays, and return when they are processed."""
 
     async def lose(self) -> None:
         """Count an array that was lost on the way."""

@@ -12,8 +12,9 @@ from caproto import SkipWrite
 from numpy.typing import NDArray
 
 from whiteline.sim.camera import Region
-from whiteline.sim.ioc.area_detector.arrays import EPICS_EPOCH_S, Array, Plugin, Source, port_name
+from whiteline.sim.ioc.area_detector.arrays import EPICS_EPOCH_S, Array, Arrays, Plugin, Source, port_name
 from whiteline.sim.ioc.area_detector.records import DATA_TYPES, DriverRecords, to_record
+from whiteline.sim.ioc.area_detector.triggered import Started, Triggered
 from whiteline.sim.ioc.clock import Clock
 
 WAITING_ARRAYS = 2
@@ -67,6 +68,7 @@ class Driver(DriverRecords):
     ) -> None:
         super().__init__(prefix=prefix)
         self.drop_next = 0
+        self.triggered: Triggered | None = None
         self.plugins: list[Plugin] = []
         self.source, self.attributes = source, attributes
         self._clock = clock
@@ -179,10 +181,13 @@ class Driver(DriverRecords):
         await self.show_both("Acquire", "Acquire")
         mode = self["ImageMode_RBV"]
         images = {"Single": 1, "Multiple": self["NumImages_RBV"]}.get(mode)
-        exposed: asyncio.Queue[_Exposed | None] = asyncio.Queue(WAITING_ARRAYS)
+        exposed: asyncio.Queue[_Exposed | Started | None] = asyncio.Queue(WAITING_ARRAYS)
         handing = asyncio.create_task(self._hand_on(exposed))
         try:
-            await self._expose(images, exposed)
+            if self.triggered is not None and self["TriggerMode_RBV"] != "Internal":
+                await self._expose_triggered(self.triggered, images, exposed)
+            else:
+                await self._expose(images, exposed)
         except Exception as error:
             self._failure = error
         await exposed.put(None)
@@ -199,7 +204,7 @@ class Driver(DriverRecords):
         self._acquiring = None
         await self.show_both("Acquire", "Done")
 
-    async def _expose(self, images: int | None, exposed: "asyncio.Queue[_Exposed | None]") -> None:
+    async def _expose(self, images: int | None, exposed: "asyncio.Queue[_Exposed | Started | None]") -> None:
         """Expose one array after the other."""
         loop = asyncio.get_running_loop()
         begun = 0
@@ -220,6 +225,24 @@ class Driver(DriverRecords):
             if begun != images:
                 await self._stopped_within(started + period_s / self._clock.speed - loop.time())
 
+    async def _expose_triggered(
+        self, triggered: Triggered, images: int | None, exposed: "asyncio.Queue[_Exposed | Started | None]"
+    ) -> None:
+        """Expose at trigger pulses; what they have started comes also when it is stopped."""
+        begun = 0
+        triggered.begin(images, None if self["TriggerMode_RBV"] == "Gate" else float(self["AcquireTime_RBV"]))
+        await self._tell("Waiting", "Waiting for a trigger")
+        try:
+            while (images is None or begun < images) and (found := await triggered.exposed(self._stopped)):
+                starts, lengths = found
+                number, self._number = self._number, self._number + starts.size
+                times = time.time() - EPICS_EPOCH_S - (triggered.now() - starts) / self._clock.speed
+                pixels = self.source.expose_many(starts, lengths, number, self.region)  # type: ignore[attr-defined]
+                begun += starts.size
+                await exposed.put(Started(pixels, number, times, self.attributes()))
+        finally:
+            triggered.end()
+
     async def _triggered(self) -> bool:
         """Wait until an exposure may start; False if it was stopped before."""
         if self["TriggerMode_RBV"] == "External" and not self._stopped.is_set():
@@ -238,25 +261,51 @@ class Driver(DriverRecords):
                 await asyncio.wait_for(self._stopped.wait(), seconds)
         return self._stopped.is_set()
 
-    async def _hand_on(self, exposed: "asyncio.Queue[_Exposed | None]") -> None:
+    async def _hand_on(self, exposed: "asyncio.Queue[_Exposed | Started | None]") -> None:
         """Hand the arrays on in their order; after one that could not be made, no more."""
         while (one := await exposed.get()) is not None:
             if self._failure is not None:
-                await _forget(one.pixels)
+                if isinstance(one, _Exposed):
+                    await _forget(one.pixels)
                 continue
             try:
+                if isinstance(one, Started):
+                    await self._hand_many_on(one)
+                    continue
                 pixels = np.ascontiguousarray(await one.pixels, self.source.dtype)
                 await self._hand_to_plugins(Array(pixels, one.number, one.time_s, one.attributes))
             except Exception as error:
                 self._failure = error
                 self._stopped.set()
 
+    async def _hand_many_on(self, started: Started) -> None:
+        """Hand on the arrays of exposures that pulses have started, as they are made."""
+        first = 0
+        async for made in started.pixels:
+            after = first + len(made)
+            pixels, number = np.ascontiguousarray(made, self.source.dtype), started.number + first
+            arrays = Arrays(pixels, number, started.times_s[first:after], started.attributes)
+            first = after
+            await self._show_array(pixels.shape[1:], number + len(made) - 1, float(arrays.times_s[-1]), len(made))
+            if self["ArrayCallbacks_RBV"] == "Enable":
+                dropped = min(self.drop_next, len(made))
+                self.drop_next -= dropped
+                for plugin in self.plugins:
+                    for _ in range(dropped):
+                        await plugin.lose()
+                    if dropped < len(made):
+                        await plugin.take_many(arrays.part(dropped, len(made)))
+
+    async def _show_array(self, shape: Sequence[int], number: int, time_s: float, count: int) -> None:
+        """Publish the last of so many arrays."""
+        await self._show_shape(shape)
+        await self.show("NumImagesCounter_RBV", self["NumImagesCounter_RBV"] + count)
+        await self.show("ArrayCounter_RBV", self["ArrayCounter_RBV"] + count)
+        await self.show("UniqueId_RBV", number)
+        await self.show("TimeStamp_RBV", time_s)
+
     async def _hand_to_plugins(self, array: Array) -> None:
-        await self._show_shape(array.pixels.shape)
-        await self.show("NumImagesCounter_RBV", self["NumImagesCounter_RBV"] + 1)
-        await self.show("ArrayCounter_RBV", self["ArrayCounter_RBV"] + 1)
-        await self.show("UniqueId_RBV", array.number)
-        await self.show("TimeStamp_RBV", array.time_s)
+        await self._show_array(array.pixels.shape, array.number, array.time_s, 1)
         if (now := time.monotonic()) > self._rate_since[0] + RATE_EVERY_S:
             await self._show_rate(now)
         if self["ArrayCallbacks_RBV"] == "Enable":

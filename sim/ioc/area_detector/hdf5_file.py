@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from whiteline.sim.ioc.area_detector.arrays import Array
+from whiteline.sim.ioc.area_detector.arrays import Arrays
 
 ARRAYS = "entry/data/data"
 ATTRIBUTES = "entry/instrument/NDAttributes"
@@ -62,34 +62,37 @@ class FramesFile:
             self._file.close()
             raise
 
-    def append(self, array: Array) -> None:
-        """Append an array; who reads the file sees it afterwards.
+    def append(self, arrays: Arrays) -> None:
+        """Append arrays; who reads the file sees them afterwards.
 
         Raises
         ------
         OSError
-            If it cannot be written.
+            If they cannot be written.
         ValueError
-            If it has another shape than the file.
+            If they have another shape than the file.
         """
-        if array.pixels.shape != self.shape:
+        if arrays.pixels.shape[1:] != self.shape:
             raise ValueError(
-                f"an array of {_by(array.pixels.shape)} does not fit into a file of {_by(self.shape)}: "
+                f"an array of {_by(arrays.pixels.shape[1:])} does not fit into a file of {_by(self.shape)}: "
                 "start a new capture after a change of the region"
             )
-        seconds, fraction = divmod(array.time_s, 1.0)
-        own = (array.number, array.time_s, int(seconds), int(fraction * NS))
-        values = {**dict(zip(OWN_ATTRIBUTES, own, strict=True)), **array.attributes}
+        first, after = self.count, self.count + len(arrays.pixels)
+        seconds = np.floor(arrays.times_s)
+        numbers = arrays.number + np.arange(len(arrays.pixels))
+        own = (numbers, arrays.times_s, seconds, (arrays.times_s - seconds) * NS)
+        values = {**dict(zip(OWN_ATTRIBUTES, own, strict=True)), **arrays.attributes}
         for name, dataset in self._attributes.items():
-            dataset.resize(self.count + 1, axis=0)
-            dataset[self.count] = values.get(name, np.nan)
+            dataset.resize(after, axis=0)
+            dataset[first:after] = values.get(name, np.nan)
             dataset.flush()
         # an array is a chunk, and not filtered: its bytes go to the file as they are
-        self._arrays.resize(self.count + 1, axis=0)
-        self._arrays.id.write_direct_chunk((self.count, *(0 for _ in self.shape)), array.pixels)
-        # last, so that whoever sees the array finds its attributes
+        self._arrays.resize(after, axis=0)
+        for place, pixels in enumerate(arrays.pixels, first):
+            self._arrays.id.write_direct_chunk((place, *(0 for _ in self.shape)), pixels)
+        # last, so that whoever sees the arrays finds their attributes
         self._arrays.flush()
-        self.count += 1
+        self.count = after
 
     def close(self) -> None:
         """Close the file, and give it its name."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
-from whiteline.sim.ioc.area_detector.arrays import Array, port_name
+from whiteline.sim.ioc.area_detector.arrays import Array, Arrays, port_name
 from whiteline.sim.ioc.area_detector.driver import Driver
 from whiteline.sim.ioc.area_detector.hdf5_file import FramesFile
 from whiteline.sim.ioc.area_detector.hdf5_folder import as_folder, file_in, ready
@@ -57,7 +57,7 @@ class HDF5Plugin(HDF5Records):
         self.fail_writes = False
         self._driver = driver
         self._file: FramesFile | None = None
-        self._last: Array | None = None
+        self._last: Arrays | None = None
         self._queued: set[asyncio.Task[None]] = set()
         # who captures, writes or ends waits for its turn, in the order of coming
         self._turn = asyncio.Lock()
@@ -110,13 +110,19 @@ class HDF5Plugin(HDF5Records):
         if not self._listening:
             return
         if self["BlockingCallbacks_RBV"] == "Yes":
-            await self._process(array)
+            await self._process(array.alone())
         elif len(self._queued) >= self["QueueSize_RBV"]:
             await self.lose()
         else:
-            task = asyncio.create_task(self._process(array))
+            task = asyncio.create_task(self._process(array.alone()))
             self._queued.add(task)
             task.add_done_callback(self._queued.discard)
+
+    async def take_many(self, arrays: Arrays) -> None:
+        """Take many arrays, and return when they are processed."""
+        if not self._listening:
+            return
+        await self._process(arrays)
 
     async def lose(self) -> None:
         """Count an array that never came."""
@@ -132,18 +138,23 @@ class HDF5Plugin(HDF5Records):
     def _listening(self) -> bool:
         return bool(self["EnableCallbacks_RBV"] == "Enable" and self["NDArrayPort_RBV"] == self._driver.port)
 
-    async def _process(self, array: Array) -> None:
+    async def _process(self, arrays: Arrays) -> None:
         async with self._turn:
-            self._last = array
-            for name, value in self._sizes(array.pixels.shape).items():
-                await self.show(name, value)
-            await self.show_both("ArrayCounter", self["ArrayCounter_RBV"] + 1)
-            await self.show("UniqueId_RBV", array.number)
-            await self.show("TimeStamp_RBV", array.time_s)
+            await self._show_last(arrays)
             if self["Capture_RBV"] == "Capture":
-                await self._append(array)
+                await self._append(arrays)
             elif self["FileWriteMode_RBV"] == "Single" and self["AutoSave_RBV"] == "Yes":
-                await self._write_alone(array)
+                for number in range(len(arrays.pixels)):
+                    await self._write_alone(arrays.part(number, number + 1))
+
+    async def _show_last(self, arrays: Arrays) -> None:
+        """Publish the last of the arrays that came."""
+        self._last = arrays.part(len(arrays.pixels) - 1, len(arrays.pixels))
+        for name, value in self._sizes(arrays.pixels.shape[1:]).items():
+            await self.show(name, value)
+        await self.show_both("ArrayCounter", self["ArrayCounter_RBV"] + len(arrays.pixels))
+        await self.show("UniqueId_RBV", self._last.number)
+        await self.show("TimeStamp_RBV", float(self._last.times_s[0]))
 
     async def _capture(self) -> None:
         """Start to capture, and return when it has ended, as the record's put completes."""
@@ -163,16 +174,18 @@ class HDF5Plugin(HDF5Records):
         async with self._turn:
             await self._end()
 
-    async def _append(self, array: Array) -> None:
-        if await self._write(array):
+    async def _append(self, arrays: Arrays) -> None:
+        wanted, captured = self["NumCapture_RBV"], self._file.count if self._file else 0
+        # what comes beyond the wanted number is not written
+        if await self._write(arrays.part(0, wanted - captured) if wanted > 0 else arrays):
             assert self._file is not None
             await self.show("NumCaptured_RBV", self._file.count)
-            if not 0 < self["NumCapture_RBV"] <= self._file.count:
+            if not 0 < wanted <= self._file.count:
                 return
         await self._end()
 
-    async def _write_alone(self, array: Array) -> None:
-        await self._write(array)
+    async def _write_alone(self, arrays: Arrays) -> None:
+        await self._write(arrays)
         await self._close()
 
     async def _write_last(self) -> None:
@@ -187,9 +200,9 @@ class HDF5Plugin(HDF5Records):
                 await self._write_alone(self._last)
                 await self.show_both("WriteFile", "Done")
 
-    async def _write(self, array: Array) -> bool:
-        """Write an array; False if that failed."""
-        if self._file is None and not await self._open(array.pixels.shape):
+    async def _write(self, arrays: Arrays) -> bool:
+        """Write arrays; False if that failed."""
+        if self._file is None and not await self._open(arrays.pixels.shape[1:]):
             return False
         file = self._file
         assert file is not None
@@ -197,7 +210,7 @@ class HDF5Plugin(HDF5Records):
         def append() -> None:
             if self.fail_writes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            file.append(array)
+            file.append(arrays)
 
         return await self._try(file.path, append)
 

@@ -232,7 +232,7 @@ DRIVER_SETTINGS = {
     "NumImages": 1,
     "NumExposures": 1,
     "ImageMode": one_of("Single", "Multiple", "Continuous", first="Multiple"),
-    "TriggerMode": one_of("Internal", "External"),
+    "TriggerMode": one_of("Internal", "External", "Gate"),
     "FrameType": one_of("Normal", "Background", "FlatField", "DblCorrelation"),
     "MinX": 0,
     "MinY": 0,

@@ -1,9 +1,19 @@
 """What moves an axis: it follows one motion after the other, may stall, and goes no further than its limit switches."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from whiteline.sim.ioc.motor_record.motion import Profile, at_rest, move
+
+MOTIONS_KEPT = 512
+"""How many motions of an axis can be looked up when they are over."""
+
+Past = Sequence[tuple[float, Profile]]
+"""Motions of an axis in their order: when each began [s], and what it was."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,23 @@ class Drive:
         self._leg: Leg | None = None
         self._since = 0.0
         self._taken = 0.0
+        self._past = deque([(time(), self._profile)], MOTIONS_KEPT)
+
+    @property
+    def past(self) -> Past:
+        """The motions so far, the present one last; of very many the oldest are forgotten."""
+        return tuple(self._past)
+
+    def positions(self, past: Past, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where the axis was at times [s], ascending and not yet to come, by its motions [unit]."""
+        begins = np.array([begin for begin, _ in past])
+        which = np.maximum(np.searchsorted(begins, times, "right") - 1, 0)
+        places = np.empty(times.shape)
+        for number in np.unique(which):
+            begin, profile = past[number]
+            here = which == number
+            places[here] = profile.positions(times[here] - begin)
+        return np.clip(places, self.low, self.high)
 
     @property
     def position(self) -> float:
@@ -111,6 +138,7 @@ class Drive:
         if self.moving:
             self._taken += self._profile.duration
             self._profile, self._leg = at_rest(self.within(self._profile.target)), None
+            self._past.append((self._time(), self._profile))
 
     def take(self) -> float:
         """Return how long it has moved since the last call [s]."""
@@ -125,3 +153,4 @@ class Drive:
         if self.moving:
             self._taken += min(self._elapsed, self._profile.duration)
         self._profile, self._since, self._leg = profile, self._time(), None
+        self._past.append((self._since, profile))

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -67,6 +70,19 @@ class Profile:
             return self.target
         segment, since = self._at(t)
         return segment.position(since)
+
+    def positions(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where the axis is at many times since the begin [s] [unit]."""
+        places = np.full(times.shape, self.target)
+        places[times < self.duration] = self.start
+        begin = 0.0
+        for segment in self.segments:
+            inside = (times >= begin) & (times < begin + segment.duration)
+            places[inside] = segment.start + (
+                segment.velocity + 0.5 * segment.acceleration * (times[inside] - begin)
+            ) * (times[inside] - begin)
+            begin += segment.duration
+        return places
 
     def velocity(self, t: float) -> float:
         """Return how fast the axis is at a time since the begin [unit/s]."""

@@ -86,6 +86,11 @@ class MovingRecord(PVGroup):
         return self._drive.position
 
     @property
+    def drive(self) -> Drive:
+        """What moves it, which also knows where it was."""
+        return self._drive
+
+    @property
     def position(self) -> float:
         """What the user calls the place where the axis truly stands now [unit]."""
         at = self.coordinates

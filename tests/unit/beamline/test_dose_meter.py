@@ -35,7 +35,7 @@ def test_only_frames_of_the_sample_count(meter: DoseMeter) -> None:
     event(meter, "look", 1, 0.1)
     assert meter.gray == pytest.approx(5 * (0.22 + 0.12) * PER_S)
     # PHYSICS: 2.0e4 Gy for 1e6 photons/um2 on LiFePO4 at 7130 eV
-    assert PER_S == pytest.approx(2.0e4, rel=0.05)
+    assert pytest.approx(2.0e4, rel=0.05) == PER_S
 
 
 def test_a_point_that_was_measured_anew_was_exposed_twice(meter: DoseMeter) -> None:

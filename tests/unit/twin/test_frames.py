@@ -264,3 +264,21 @@ def test_no_beam_gives_a_dark_frame(microscope: FullFieldMicroscope, in_focus: W
 def test_a_detector_too_near_is_refused(microscope: FullFieldMicroscope, in_focus: Where) -> None:
     with pytest.raises(ValueError, match=r"sees no image: it must stand further than the focal length"):
         microscope.optics(dataclasses.replace(in_focus(8350.0), detector=80.0))
+
+
+def test_a_sample_that_turns_during_the_exposure_is_smeared(microscope: FullFieldMicroscope, in_focus: Where) -> None:
+    """Its frame differs from one at the middle angle as the mean over the angles that it passed does."""
+    where = dataclasses.replace(in_focus(8360.0), rotation_deg=20.0)
+    middle = Region.centred(SENSOR, (128, 128), 4)
+
+    def mean(first: int, angles: NDArray[np.float64]) -> NDArray[np.float64]:
+        turned = [dataclasses.replace(where, rotation_deg=angle) for angle in angles]
+        return np.mean([microscope.frame(one, 0.02, first + n, middle) for n, one in enumerate(turned)], axis=0)
+
+    passed = mean(0, 20.0 + 16.0 * (np.arange(12) - 5.5) / 12)
+    smear = passed - mean(20, np.full(6, 20.0))
+    beside = mean(40, np.full(6, 20.0))
+    turning = microscope.frame(where, 0.02, 50, middle, turn_deg=16.0)
+    standing = microscope.frame(where, 0.02, 51, middle)
+    like, unlike = (float(np.sum(smear * (one - beside))) for one in (turning, standing))
+    assert like > 2 * abs(unlike)

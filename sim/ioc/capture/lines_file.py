@@ -1,0 +1,72 @@
+"""A file that grows by a line at a time, while others read it: a table of columns, each lines × pulses."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+Attributes = Mapping[str, Any]
+
+
+class LinesFile:
+    """A file that is open for lines of one length.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists.
+    group : str
+        Where the columns are, such as "entry/capture".
+    columns : mapping of str to mapping
+        Attributes of each column, by its name.
+    pulses : int
+        Of each line.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+
+    def __init__(self, path: Path, group: str, columns: Mapping[str, Attributes], pulses: int) -> None:
+        self.path, self.pulses = path, pulses
+        self.lines = 0
+        self._file = h5py.File(path, "w", libver="latest")
+        try:
+            self._file.create_group("entry").attrs["NX_class"] = "NXentry"
+            self._file.require_group(group).attrs["NX_class"] = "NXcollection"
+            self._columns = {}
+            for name, attributes in columns.items():
+                column = self._file.create_dataset(
+                    f"{group}/{name}", (0, pulses), "f8", maxshape=(None, pulses), chunks=(1, pulses)
+                )
+                column.attrs.update(attributes)
+                self._columns[name] = column
+            self._file.swmr_mode = True
+        except BaseException:
+            self._file.close()
+            raise
+
+    def append(self, line: Mapping[str, NDArray[np.float64]]) -> None:
+        """Append a line; a column that it lacks, or that is too short, is filled up with NaN.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        for name, column in self._columns.items():
+            values = np.full(self.pulses, np.nan)
+            if name in line:
+                values[: line[name].size] = line[name]
+            column.resize(self.lines + 1, axis=0)
+            column.id.write_direct_chunk((self.lines, 0), values)
+            column.flush()
+        self.lines += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
