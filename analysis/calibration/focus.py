@@ -6,6 +6,7 @@ plate stands at z = A0 − A1 E, that of a full-field microscope at z = A0 + p(f
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -76,7 +77,7 @@ class FocusCalibration(Calibration):
                 stacklevel=3,
             )
 
-    @property
+    @cached_property
     def zone_plate(self) -> ZonePlate:
         """The zone plate, as designed."""
         return ZonePlate(self.diameter_um, self.outer_zone_width_nm)

@@ -48,9 +48,8 @@ def zone_plate_distance(focal_length: Numbers, detector: Numbers) -> Numbers:
         If the detector is nearer than 4 f: no lens images over so short a distance.
     """
     require_positive(focal_length, "focal length", "mm")
-    short = first_where(
-        np.broadcast_arrays(detector, focal_length)[0], ~np.greater_equal(detector, np.multiply(4, focal_length))
-    )
+    enough = np.greater_equal(detector, np.multiply(4, focal_length))
+    short = None if enough.all() else first_where(np.broadcast_arrays(detector, focal_length)[0], ~enough)
     if short is not None:
         limit = f"must be at least four focal lengths, {4 * np.max(focal_length):.6g} mm"
         raise OutOfRange("detector distance", short, limit, "mm", "move the detector downstream or go down in energy")

@@ -193,7 +193,7 @@ class FlyTable:
             self._before(key, column),
             detector=detector,
             written=None if file is None else written,
-            exposures=None if file is None else self._exposures(file, written),
+            exposures=None if file is None else self._exposures(detector, file, written),
             lines=[int(one) for one in self.lines],
             over=self.over,
         )
@@ -283,11 +283,13 @@ class FlyTable:
         each = frames_of(file, stream.external[key])
         return file, max(index + stop - start for start, stop, _, index in ranges) * each
 
-    def _exposures(self, file: FrameFile, written: int) -> NDArray[np.int64] | None:
+    def _exposures(self, detector: str, file: FrameFile, written: int) -> NDArray[np.int64] | None:
+        # areaDetector counts on from one acquisition to the next, and the capture box from the opening of its file
+        before = int(self.frames_of_detectors[detector].configuration.get(f"{detector}_exposures_before", 0))
         numbers = FrameFile(file.path, EXPOSURES)
         try:
             with opened(self.stream.path_map.find(file.path), numbers, "numbers of exposures") as dataset:
-                return np.asarray(dataset[:written], np.int64)
+                return np.asarray(dataset[:written], np.int64) - before
         except UnreadableRun:
             return None
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -15,18 +16,26 @@ from whiteline.analysis.checks import require
 from whiteline.analysis.focus import RunOut, fit_focus, fit_run_out
 from whiteline.analysis.laws.full_field import magnification
 from whiteline.plans.calibration.conclude import Origin, conclude, in_run, origin, present, record
+from whiteline.plans.calibration.displacement import Displacement
 from whiteline.plans.calibration.emitted import Calibrated
 from whiteline.plans.calibration.focus_series import prepared, series_metadata
+from whiteline.plans.calibration.looks import ByImage, Looks
 from whiteline.plans.calibration.optic import Optic
 from whiteline.plans.calibration.through_focus import Focus, ThroughFocus
 from whiteline.plans.calibration.ways import way_to_look
 from whiteline.plans.checks import energy_list, require_count, require_dwell
+from whiteline.plans.dwell import remember
+from whiteline.plans.groups import new_group
 from whiteline.plans.protocols import Axis, satisfying
 from whiteline.plans.restoring import Step, putting_back, restoring
 from whiteline.plans.shutter import closing
+from whiteline.plans.supposing import suppose
 
 MOST_ENERGIES = 9
 """More than these tell nothing that two or three do not, and take long."""
+
+MOVES = 6
+"""Of the sample, for the magnification."""
 
 RUN_OUT_ERRORS = 3.0
 """A run-out is taken over only where it differs from the one before by so many of its standard errors."""
@@ -52,10 +61,12 @@ def calibrate_focus(
     signal: str | None = None,
     incident: str | None = None,
     run_out: bool = True,
+    displaced: Movable[Any] | None = None,
+    displacement: float = 4.0,
     apply: bool = True,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[Calibrated]:
-    """Calibrate the focus of the zone plate: A0 and A1, and the run-out of its axis.
+    """Calibrate the focus of the zone plate: A0 and A1, the run-out of its axis, and the magnification in focus.
 
     Calibrate the energy first: an energy that is off by 1 eV moves the focus by a quarter of its depth.
 
@@ -83,16 +94,21 @@ def calibrate_focus(
         As in `focus_series`, of a scanning microscope.
     run_out : bool
         Whether the run-out is fitted to the shifts of the images, and taken over where it has changed.
+    displaced : Movable, optional
+        Axis of the sample across the beam [µm]. If it is given, the magnification is measured at the last energy when
+        the focus was found, as `calibrate_magnification` does, in a run of its own.
+    displacement : float
+        Of each of its moves [µm].
     apply : bool
-        Whether a good calibration is given to the zone plate.
+        Whether a good calibration is given to the zone plate, and to the energy axis.
     md : mapping, optional
         Further metadata.
 
     Returns
     -------
     Calibrated
-        With A0, A1, their covariance, and the run-out where it was found. A bad fit is not applied, and `reason` says
-        why.
+        With A0, A1, their covariance, and run-out and magnification where they were found. A bad fit is not applied,
+        and `reason` says why; that of the magnification stands in its own event, and leaves the focus as it was found.
 
     Raises
     ------
@@ -114,8 +130,10 @@ def calibrate_focus(
         "detectors": detectors, "energy": energy, "zone_plate": zone_plate, "energies": wanted, "shutter": shutter,
         "dwell_s": dwell_s, "frames": frames, "points": points, "span": span, "search": search,
         "sharpness": sharpness, "shift": shift, "sample": sample, "edge_axis": edge_axis, "edge_range": edge_range,
-        "signal": signal, "incident": incident, "run_out": run_out, "apply": apply,
+        "signal": signal, "incident": incident, "run_out": run_out, "displaced": displaced,
+        "displacement": displacement, "apply": apply,
     }  # fmt: skip
+    way = way_to_displace(looks, shift, displaced, displacement)
     about = series_metadata("calibrate_focus", arguments, md, axis, z, detectors, points * len(wanted))
     steps: list[Step] = closing(shutter)
 
@@ -144,15 +162,51 @@ def calibrate_focus(
             )
         )  # fmt: skip
 
+    def magnified(found: Calibrated, way: Displacement) -> MsgGenerator[Calibrated]:
+        # a camera says once while it is staged where its frames lie, and each run has to know
+        yield from bps.unstage(way.camera)
+        yield from bps.stage(way.camera)
+        yield from bps.mv(energy, wanted[-1])  # which takes the zone plate to the focus that was found
+        enlarged = yield from in_run(about | {"num_points": way.points}, lambda run: way.calibrated(run, apply))
+        if not enlarged.applied:
+            return found
+        return replace(found, quantities={**found.quantities, "magnification": enlarged.quantities["factor"]})
+
     def scan() -> MsgGenerator[Calibrated]:
         home = yield from bps.rd(axis, default_value=None)
         # the zone plate first: if the energy cannot go home, it is where it was at least
         yield from optic.remember(steps)
         steps.extend([putting_back(energy, home)] if home is not None else [])
         yield from prepared(looks.steps, steps, [energy, *looks.staged], detectors, dwell_s, frames, edge_axis)
-        return (yield from in_run(about, body))
+        if way is None:
+            return (yield from in_run(about, body))
+        yield from remember([way.axis], steps)
+        group = new_group("focus and magnification")
+        about.update({**group, "group_index": 0, "group_size": 2})
+        found = yield from in_run(about, body)
+        about.update({"group_index": 1})
+        if found.applied or (yield from suppose(True)):
+            found = yield from magnified(found, way)
+        return found
 
     return (yield from restoring(scan(), steps))
+
+
+def way_to_displace(looks: Looks, shift: Any, axis: Any, um: float) -> Displacement | None:
+    """Return how the magnification is measured; None if no axis is given for it.
+
+    Raises
+    ------
+    OutOfRange, TypeError, ValueError
+        If it cannot be: that takes images, and their shifts.
+    """
+    if axis is None:
+        return None
+    if not isinstance(looks, ByImage) or shift is None:
+        raise ValueError("displaced needs images of a full-field microscope and shift, a part of the live analysis")
+    return Displacement(
+        looks.camera, looks.energy, axis, shift=shift, out=looks.out, shutter=looks.shutter, um=um, moves=MOVES
+    )
 
 
 def fitted_focus(

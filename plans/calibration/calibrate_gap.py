@@ -46,7 +46,8 @@ def calibrate_gap(
     undulator : Readable
         With its `gap` [mm], its `harmonic`, and its `gap_table`.
     energies : sequence of float
-        At least two, ascending or descending, all on one harmonic [eV]. The table does not reach beyond them.
+        At least two, ascending or descending, all on one harmonic [eV]. The table does not reach beyond them: where the
+        energy stood outside, it ends at the nearest of them.
     shutter : Movable or None
         Open only while something counts.
     span : float
@@ -128,13 +129,23 @@ def calibrate_gap(
                 source=here.source,
             )
 
-        return (yield from conclude("undulator.gap", run, make, signal=held, apply=apply))
+        found = yield from conclude("undulator.gap", run, make, signal=held, apply=apply)
+        if found.applied:
+            # a table that does not reach to where the energy was would refuse to take it back there
+            steps[:] = [putting_back(energy, min(max(where, low), high)) if one is back else one for one in steps]
+        return found
+
+    low, high = min(wanted), max(wanted)
+    where, back = low, putting_back(energy, low)
 
     def scan() -> MsgGenerator[Calibrated]:
+        nonlocal where, back
         steps.extend(tuning.steps())
         steps.extend(unstaging(energy, *detectors))
         home = yield from bps.rd(axis, default_value=None)
-        steps.extend([putting_back(energy, home)] if home is not None else [])
+        if home is not None:
+            where, back = float(home), putting_back(energy, home)
+            steps.append(back)
         settings = dwells_of(detectors)
         if dwell_s is not None:
             yield from remember(settings, steps)

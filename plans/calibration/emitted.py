@@ -15,6 +15,7 @@ from whiteline.analysis.calibration import (
     EnergyCalibration,
     FocusCalibration,
     MagnificationCalibration,
+    RotationCalibration,
     Table,
 )
 
@@ -32,7 +33,8 @@ class Calibrated:
     Parameters
     ----------
     of : str
-        What was calibrated, as the beamline calls it: "monochromator", "zone_plate", "undulator.gap", "magnification";
+        What was calibrated, as the beamline calls it: "monochromator", "zone_plate", "undulator.gap", "magnification",
+        "sample.rotation";
         or what was measured, such as "probe".
     calibration : Calibration or None
         The result; None where there is none, or the result is no calibration of a device.
@@ -84,6 +86,11 @@ def quantities_of(calibration: Calibration) -> tuple[dict[str, Quantity], tuple[
         return values, calibration.covariance
     if isinstance(calibration, MagnificationCalibration):
         return {"factor": (calibration.factor, calibration.error, "")}, ((calibration.error**2,),)
+    if isinstance(calibration, RotationCalibration):
+        values = {"position": (calibration.position, calibration.error, "µm")}
+        if calibration.tilt_mrad is not None and calibration.tilt_error_mrad is not None:
+            values["tilt"] = (calibration.tilt_mrad, calibration.tilt_error_mrad, "mrad")
+        return values, ()
     if isinstance(calibration, Table):
         rows = zip(calibration.energies, calibration.positions, calibration.errors, strict=True)
         return {f"at {at:.8g} eV": (position, error, calibration.unit) for at, position, error in rows}, ()

@@ -19,6 +19,7 @@ from whiteline.analysis.tables import edge_energy
 from whiteline.plans.calibration.readings import value_of
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import Axis
+from whiteline.plans.supposing import suppose
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +28,10 @@ COARSE_STEP_EV, COARSE_REACH_EV = 2.5, 25.0
 
 FINE_STEP_EV, FINE_REACH_EV = 0.5, 5.0
 """Of the fine scans about the edge that was found."""
+
+SLOPE_SMOOTHING_EV = FINE_STEP_EV / 2
+"""Of the slope that the wobble of the energy is multiplied by. Smoothed as the edge is, or more, it would come out by a
+third too small where the edge is steepest, and with it the errors of what is there."""
 
 REACH_EV = 45.0
 """How far from the tabulated edge a scan may go, that of an edge at the end of the coarse one."""
@@ -82,7 +87,7 @@ class FoilScanned:
 
     @staticmethod
     def _slopes(energies: Floats, values: Floats, at: Floats) -> Floats:
-        return np.asarray(smoothed_derivative(energies, at, 2 * FINE_STEP_EV) @ values)
+        return np.asarray(smoothed_derivative(energies, at, SLOPE_SMOOTHING_EV) @ values)
 
 
 class FoilScan:
@@ -141,7 +146,9 @@ class FoilScan:
         try:
             found = calibrate_on_foil(*coarse, element=element, edge=edge).measured
         except ValueError as error:
-            raise ValueError(f"no edge of foil {foil!r} was found, is it in the beam? {error}") from error
+            if (yield from suppose(tabulated)) is None:
+                raise ValueError(f"no edge of foil {foil!r} was found, is it in the beam? {error}") from error
+            found = tabulated
         count = round(2 * FINE_REACH_EV / FINE_STEP_EV) + 1
         fine = np.linspace(found - FINE_REACH_EV, found + FINE_REACH_EV, count)
         scans = []

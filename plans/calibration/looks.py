@@ -11,6 +11,7 @@ from bluesky.utils import MsgGenerator
 
 from whiteline.analysis.focus import BestFocus, NoEdge, focus_by_sharpness, focus_by_width
 from whiteline.analysis.laws.zone_plate import ZonePlate
+from whiteline.plans.asking import Answer, ask
 from whiteline.plans.calibration.edge_scan import EdgeScan
 from whiteline.plans.calibration.readings import value_of
 from whiteline.plans.point import take_point
@@ -120,24 +121,30 @@ class ByImage:
         yield from self.out.go_in()
 
     def look(self) -> MsgGenerator[Look]:
-        """Take an image, and ask the live analysis about it."""
+        """Take an image, and ask the live analysis about it.
+
+        Raises
+        ------
+        ValueError
+            If it could not be analysed.
+        """
         reading = yield from take_point([self.camera], [self.energy, self.z], shutter=self.shutter)
-        parts = [self.sharpness] if self.shift is None else [self.sharpness, self.shift]
-        told = yield from take_point(parts, shutter=None, stream="live")
-        known = self.shift is not None and value_of(told, f"{self.shift.name}_trusted") == 1
+        sharp = yield from ask(self.sharpness)
+        moved = Answer() if self.shift is None else (yield from ask(self.shift))
+        if sharp.why or moved.why:
+            raise ValueError(sharp.why or moved.why)
         shift = [(math.nan, math.nan), (math.nan, math.nan)]
-        if self.shift is not None and known:
-            name = self.shift.name
-            moved = [value_of(told, f"{name}_{axis}") for axis in ("y", "x")]
-            um = [value_of(told, f"{name}_{axis}_um") for axis in ("y", "x")]
-            errors = [value_of(told, f"{name}_error_{axis}") for axis in ("y", "x")]
-            pixel = next((abs(b / a) for a, b in zip(moved, um, strict=True) if a), math.nan)
+        if moved.number("trusted") == 1:
+            px, um, errors = (
+                [moved.number(key) for key in keys] for keys in (("y", "x"), ("y_um", "x_um"), ("error_y", "error_x"))
+            )
+            pixel = next((abs(b / a) for a, b in zip(px, um, strict=True) if a), math.nan)
             shift = [(um[0], um[1]), (errors[0] * pixel, errors[1] * pixel)]
         scale = self._scale(value_of(reading, f"{self.energy.name}_magnification", optional=True))
         return Look(
             z=value_of(reading, self.z.name),
-            value=scale * value_of(told, f"{self.sharpness.name}_value"),
-            error=scale * value_of(told, f"{self.sharpness.name}_error"),
+            value=scale * sharp.number("value"),
+            error=scale * sharp.number("error"),
             energy=value_of(reading, self.energy.name),
             detector=value_of(reading, f"{self.energy.name}_detector_z", optional=True),
             shift_um=shift[0],

@@ -68,6 +68,22 @@ def calibrate_gap(line: Any) -> MsgGenerator[Any]:
     )  # fmt: skip
 
 
+def calibrate_magnification(line: Any) -> MsgGenerator[Any]:
+    """By two moves."""
+    return plans.calibrate_magnification(
+        line.camera, line.energy, line.sample.x, shift=line.live.shift, sample=line.sample, shutter=line.shutter,
+        dwell_s=0.1, moves=2,
+    )  # fmt: skip
+
+
+def find_rotation_centre(line: Any) -> MsgGenerator[Any]:
+    """By one pair of images; the axis goes to the middle."""
+    return plans.find_rotation_centre(
+        line.camera, line.energy, line.sample.rotation, line.sample.x, centre=line.live.rotation, sample=line.sample,
+        shutter=line.shutter, dwell_s=0.1, pairs=1, move=True,
+    )  # fmt: skip
+
+
 def focus_series(line: Any) -> MsgGenerator[Any]:
     """By images, without going to the focus."""
     return plans.focus_series([line.camera], line.energy, line.zone_plate, points=9, **_by_image(line))

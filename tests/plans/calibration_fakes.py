@@ -16,6 +16,7 @@ from whiteline.analysis.calibration import (
     Calibration,
     EnergyCalibration,
     FocusCalibration,
+    MagnificationCalibration,
     Table,
     calibration_from_json,
 )
@@ -61,6 +62,9 @@ class Hidden:
     ratio: float = 1.001
     angle_deg: float = 0.004
     gap_mm: float = 0.004
+    axis_um: float = 2.4
+    """Of the rotation: where the sample's x takes it to the middle of the image."""
+    magnification: float = 1.003
 
 
 class FakeMono(Fake):
@@ -80,6 +84,9 @@ class FakeEnergy(FakeAxis):
     def __init__(self, world: World, line: "CalibrationLine") -> None:
         self.line = line
         super().__init__("energy", world, "energy", (5000.0, 12000.0), "eV")
+        self.magnification_calibration = FakeCalibration(
+            "energy_magnification_calibration", world, None, MagnificationCalibration
+        )
 
     def _put(self, value: float) -> None:
         self.world.energy = value
@@ -228,7 +235,8 @@ class CalibrationLine(FakeBeamline):
         self.energy._put(8200.0)
         self.counters, self.edge = FakeChambers(self), FakeEdgeCounter(self)
         self.contrast, self.foil_in_beam, self.noise = 1.0, True, 3e-7
-        self.live = FakeLive(sharpness=self.sharpness)
+        self.carried, self.pixel_um = True, 0.04
+        self.live = FakeLive(sharpness=self.sharpness, rotation=self.rotation, shift=self.shift)
 
     def true_angle(self) -> float:
         """Return the true Bragg angle [rad]: by the reading of the axis, and the hidden offset."""
@@ -253,6 +261,26 @@ class CalibrationLine(FakeBeamline):
     def defocus(self) -> float:
         """Return how far z stands from focus [mm]."""
         return self.world.positions["zone_plate_z"] - self.true_focus(self.world.energy)
+
+    def shift(self, _: int) -> dict[str, float | str]:
+        """Return what the live analysis says of the newest frame, by the magnification that is believed."""
+        held = self.energy.magnification_calibration.calibration
+        believed = held.factor if isinstance(held, MagnificationCalibration) else 1.0
+        seen_um = (self.world.positions["x"] - 3.0) * self.hidden.magnification / believed
+        x = seen_um / self.pixel_um + 0.02 * self.rng.standard_normal()
+        return {
+            "x": x, "y": 0.02, "x_um": x * self.pixel_um, "y_um": 0.02 * self.pixel_um, "error_x": 0.02,
+            "error_y": 0.02, "trusted": int(self.contrast > 0 and abs(x) < 128),
+        }  # fmt: skip
+
+    def rotation(self, _: int) -> dict[str, float | str]:
+        """Return what the live analysis says of the axis of rotation."""
+        off, error = (self.world.positions["x"] if self.carried else 0.6) - self.hidden.axis_um, 0.03 * self.pixel_um
+        off += error * self.rng.standard_normal()
+        return {
+            "column": 255.5 + off / self.pixel_um, "error": 0.03, "off_um": off, "error_um": error, "tilt_mrad": 1.5,
+            "trusted": int(self.contrast > 0), "reason": "" if self.contrast else "the two do not match",
+        }  # fmt: skip
 
     def sharpness(self, _: int) -> dict[str, float]:
         """Return what the live analysis says of the newest frame."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from calibration_fakes import CalibrationLine, Hidden
+from scipy.special import ndtr
 from test_calibration_focus import events, run, state
 
 from whiteline.analysis.calibration import Table
@@ -15,6 +16,7 @@ from whiteline.analysis.spectra.repeated_scans import RepeatedScan, noise_of
 from whiteline.beamline.kept_calibrations import KeptCalibrations
 from whiteline.plans.calibration.calibrate_energy import calibrate_energy
 from whiteline.plans.calibration.calibrate_gap import calibrate_gap
+from whiteline.plans.calibration.foil_scan import FoilScanned
 
 
 @pytest.fixture
@@ -56,13 +58,13 @@ def test_the_energy_is_right_over_the_scan(line: CalibrationLine, foils: list[st
 
 def test_pulls_of_the_energy_are_of_order_one(seed: int) -> None:
     pulls = []
-    for child in np.random.default_rng(seed).spawn(24):
+    for child in np.random.default_rng(seed).spawn(12):
         line = CalibrationLine(child, hidden=Hidden(angle_deg=child.uniform(-0.01, 0.01), gap_mm=0.0))
         found, _ = run(on_foils(line, "Co", "Ni", "Cu"))
         assert found.applied, found.reason
         error, said = off(found, line, 8333.0)
         pulls.append(error / said)
-    assert 0.45 < np.sqrt(np.mean(np.square(pulls))) < 1.8
+    assert 0.4 < np.sqrt(np.mean(np.square(pulls))) < 1.8
 
 
 def test_a_foil_that_is_not_in_the_beam_changes_nothing(line: CalibrationLine) -> None:
@@ -107,6 +109,17 @@ def test_the_noise_of_counts_and_of_the_energy_are_told_apart(seed: int) -> None
     found = noise_of([RepeatedScan(energies, values, slope, slope)])
     assert found.counts == pytest.approx(5e-4, rel=0.5)
     assert found.wobble == pytest.approx(0.01, rel=0.5)
+
+
+def test_the_slope_of_an_edge_is_not_smoothed_away() -> None:
+    # the wobble of the energy is multiplied by it: what it lacks where it is largest, the errors of an edge lack, too
+    width, edge = 0.9, 8333.0
+    coarse, fine = edge + np.arange(-25, 25.1, 2.5), edge + np.arange(-5, 5.1, 0.5)
+    wide, near = ((at, ndtr((at - edge) / width)) for at in (coarse, fine))
+    scanned = FoilScanned("Ni", "K", wide, (near[0][None], near[1][None]))
+    slope = scanned.repeated(3.1356012).slope_per_ev
+    true = np.exp(-0.5 * ((fine - edge) / width) ** 2) / width / np.sqrt(2 * np.pi)
+    np.testing.assert_allclose(slope[5:-5], true[5:-5], atol=0.1 * true.max())
 
 
 def by_gap(line: CalibrationLine, energies: list[float], **more: Any) -> Any:

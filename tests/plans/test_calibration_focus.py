@@ -8,9 +8,12 @@ import pytest
 from bluesky import RunEngine
 from calibration_fakes import CalibrationLine, Hidden
 
+from whiteline.analysis.focus import BestFocus
+from whiteline.analysis.live.fake import FakeLive
 from whiteline.plans.calibration.calibrate_focus import calibrate_focus
 from whiteline.plans.calibration.focus_series import focus_series
 from whiteline.plans.calibration.knife_edge import knife_edge
+from whiteline.plans.calibration.through_focus import UNTOLD_ERROR, Focus
 
 ENERGIES = [8200.0, 8400.0, 8600.0]
 
@@ -44,7 +47,7 @@ def by_edge(line: CalibrationLine, **more: Any) -> dict[str, Any]:
         "shutter": line.shutter,
         "dwell_s": 0.1,
         "edge_axis": line.sample.x,
-        "edge_range": (-1.5, 1.5, 61),
+        "edge_range": (-1.5, 1.5, 41),
         "signal": "edge_signal",
     } | more
 
@@ -123,7 +126,7 @@ def test_the_calibration_predicts_the_focus_over_the_scan(seed: int, full_field:
 
 def test_pulls_of_the_focus_are_of_order_one(seed: int) -> None:
     pulls = []
-    for child in np.random.default_rng(seed).spawn(24):
+    for child in np.random.default_rng(seed).spawn(12):
         line = CalibrationLine(
             child, hidden=Hidden(zero_mm=child.uniform(-0.3, 0.3), ratio=1 + child.uniform(-2e-3, 2e-3))
         )
@@ -132,7 +135,22 @@ def test_pulls_of_the_focus_are_of_order_one(seed: int) -> None:
         assert found.applied, found.reason
         off = found.calibration.full_field_reading(8400.0, 1700.0) - line.true_focus(8400.0, 1700.0)
         pulls.append(off / found.calibration.full_field_error(8400.0, 1700.0))
-    assert 0.45 < np.sqrt(np.mean(np.square(pulls))) < 1.8
+    assert 0.4 < np.sqrt(np.mean(np.square(pulls))) < 1.8
+
+
+def test_the_error_of_a_focus_follows_the_scatter_of_its_series() -> None:
+    depth, error = 0.024, 1e-4
+    untold = UNTOLD_ERROR * depth
+
+    def of(chi_square: float) -> float:
+        best = BestFocus(50.0, error, 1e-4, 1e-6, 0.02, chi_square, (True,) * 15)
+        return Focus(best, (), 8400.0, 1700.0, depth).error
+
+    assert of(4.0) == pytest.approx(np.hypot(2 * error, untold))
+    # all images of a series have the noise of one flat, which is half of it and no scatter
+    assert of(0.6) == pytest.approx(np.hypot(np.sqrt(0.5) * error, untold))
+    # where no errors were given the scatter has made them
+    assert of(1.0) == of(np.nan) == pytest.approx(np.hypot(error, untold))
 
 
 def test_lost_contrast_changes_nothing_and_says_so(line: CalibrationLine) -> None:
@@ -163,15 +181,46 @@ def test_an_optic_that_is_not_what_the_design_says_is_not_taken_over(line: Calib
     assert state(line) | {"detector": 0, "gap": 0} == before | {"detector": 0, "gap": 0}
 
 
-def test_an_analysis_that_fails_ends_the_plan_with_its_sentence(line: CalibrationLine) -> None:
-    from whiteline.analysis.live.fake import FakeLive
+@pytest.mark.parametrize("part", ["sharpness", "shift"])
+def test_an_empty_frame_changes_nothing_and_is_told(line: CalibrationLine, part: str) -> None:
+    before, held = state(line), line.zone_plate.calibration.calibration
+    line.live = FakeLive(failing={part: "the flat at 8200 eV is nowhere above the dark"}, sharpness=line.sharpness)
+    found, documents = run(calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **by_image(line)))
+    assert not found.applied
+    assert found.reason == "no focus was found at 8200 eV: the flat at 8200 eV is nowhere above the dark"
+    assert events(documents, "calibration")[0]["calibration_reason"] == found.reason
+    assert line.zone_plate.calibration.calibration is held
+    assert state(line) == before
 
+
+@pytest.mark.parametrize("full_field", [True, False])
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_a_focus_outside_of_the_range_changes_nothing_and_is_told(seed: int, full_field: bool, side: str) -> None:
+    far = 0.08 if full_field else 0.3
+    hidden = Hidden(zero_mm=far if side == "above" else -far, ratio=1.0)
+    line = CalibrationLine(np.random.default_rng(seed), full_field=full_field, hidden=hidden)
+    before, held = state(line), line.zone_plate.calibration.calibration
+    if full_field:
+        plan = calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **by_image(line, search=None))
+    else:
+        how = by_edge(line, search=None, points=9, span=0.2)
+        plan = calibrate_focus([line.edge], line.energy, line.zone_plate, ENERGIES, **how)
+    found, documents = run(plan)
+    assert not found.applied
+    assert f"no focus was found at 8200 eV: the focus lies {side} the series" in found.reason
+    assert "scan on from there" in found.reason
+    assert events(documents, "calibration")[0]["calibration_applied"] == 0
+    assert line.zone_plate.calibration.calibration is held
+    assert state(line) == before
+
+
+def test_an_edge_that_is_not_there_changes_nothing_and_is_told(seed: int) -> None:
+    line = CalibrationLine(np.random.default_rng(seed), full_field=False)
+    line.contrast = 0.0
     before = state(line)
-    live = FakeLive(failing={"sharpness": "the newest frame could not be analysed: it has no flat"})
-    how = by_image(line, sharpness=live.sharpness)
-    with pytest.raises(Exception, match=r"it has no flat|failure") as raised:
-        run(calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **how))
-    assert "it has no flat" in str(raised.value.__cause__ or raised.value)
+    found, _ = run(calibrate_focus([line.edge], line.energy, line.zone_plate, ENERGIES, **by_edge(line, points=9)))
+    assert not found.applied
+    assert "no focus was found at 8200 eV: no edge stands out" in found.reason
     assert state(line) == before
 
 

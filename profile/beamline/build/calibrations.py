@@ -9,6 +9,7 @@ from whiteline.analysis.calibration import (
     EnergyCalibration,
     FocusCalibration,
     MagnificationCalibration,
+    RotationCalibration,
     Table,
 )
 from whiteline.beamline.description import Beamline
@@ -23,8 +24,9 @@ KINDS: Mapping[str, type[Calibration]] = {
     "zone_plate": FocusCalibration,
     "detector.z": Table,
     "magnification": MagnificationCalibration,
+    "sample.rotation": RotationCalibration,
 }
-"""What can be calibrated, and by what kind of calibration."""
+"""What can be calibrated, and by what kind of calibration. That of the rotation is kept, but no device holds it."""
 
 Kind = TypeVar("Kind", bound=Calibration)
 

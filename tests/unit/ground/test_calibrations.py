@@ -11,6 +11,7 @@ from whiteline.analysis.calibration import (
     EnergyCalibration,
     FocusCalibration,
     MagnificationCalibration,
+    RotationCalibration,
     Table,
     Uncertain,
     calibration_from_json,
@@ -53,6 +54,7 @@ EVERY_KIND = [
     EnergyCalibration(spacing=SI111, offset=0.01, covariance=((1e-12, -1e-10), (-1e-10, 2e-8)), **BASICS),
     focus(),
     MagnificationCalibration(factor=1.01, error=0.001, **BASICS),
+    RotationCalibration(position=3.2, error=0.01, tilt_mrad=-0.5, tilt_error_mrad=0.1, **BASICS),
     table(),
 ]
 
@@ -69,7 +71,7 @@ def test_json_brings_back_the_same(calibration: Calibration) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "colour"}, "kinds are energy, focus, magnification, table"),
+        ({"kind": "colour"}, "kinds are energy, focus, magnification, rotation, table"),
         ({"offset": None}, "must be a finite number"),
         ({"offset": "much"}, "could not convert"),
         ({"covariance": 5}, "must be 2 × 2"),
