@@ -1,0 +1,71 @@
+"""Metadata that lasts from one session to the next: number of the last scan, proposal, sample.
+
+It is a dictionary that the run engine takes as its `md`. Each change is on the disk when it is made, in a file that
+people can read.
+"""
+
+import json
+import os
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+
+class LastingMetadata(MutableMapping[str, Any]):
+    """A dictionary in a JSON file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file; it and its folder are made with the first entry.
+
+    Raises
+    ------
+    ValueError
+        If the file holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._values: dict[str, Any] = {}
+        if path.exists():
+            try:
+                self._values = dict(json.loads(path.read_text()))
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{path} holds no metadata: {error}; mend it, or move it away to begin anew"
+                ) from error
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._replace({**self._values, key: value})
+
+    def __delitem__(self, key: str) -> None:
+        _ = self._values[key]  # a key that is not there is an error, as of any dictionary
+        self._replace({name: value for name, value in self._values.items() if name != key})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+    def _replace(self, values: dict[str, Any]) -> None:
+        """Keep other values: on the disk first, in a file that is never half there."""
+        try:
+            text = json.dumps(values, indent=1)
+        except TypeError as error:
+            raise TypeError(f"metadata must be plain numbers, texts, lists and dictionaries: {error}") from error
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        with beside.open("w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
+        self._values = values
