@@ -8,7 +8,7 @@ the feedback is switched on, and the status fails with a sentence that says whic
 starts from there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -21,22 +21,18 @@ from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, MoveFailed
 from whiteline.devices.legs import Leg
 from whiteline.devices.monochromator import LOCKS_S, Monochromator
-from whiteline.devices.positioner import Arrival, Positioner, number
+from whiteline.devices.positioner import Arrival, number
+from whiteline.devices.rehearsal import Rehearsal
 from whiteline.devices.shown import Computed, Parameter
+from whiteline.devices.targets import Targets
 from whiteline.devices.together import halt, move_together, where
 from whiteline.devices.undulator import Undulator
-
-HEIGHT_DEAD_BAND_UM = 1.0
-"""By how much the height of the exit beam may be off before the crystal gap is moved [µm]."""
 
 FEEDBACK_S = 2 * LOCKS_S
 """How long to wait for the feedback to switch, which has its own time to fail [s]."""
 
-HARMONIC_DEAD_BAND = 0.05
-"""By how much of the width of its harmonic the undulator may be off before its gap is moved."""
 
-
-class Energy(Watchful, PositionerBase):
+class Energy(Targets, Watchful, PositionerBase):
     """The photon energy [eV], of a beamline whose optics need not follow it.
 
     Parameters
@@ -90,52 +86,12 @@ class Energy(Watchful, PositionerBase):
         self._harmonic_kept = False
         self.monochromator.bragg.readback_signal.subscribe(self._bragg_moved, run=False)
 
-    # where each axis goes
-
-    @property
-    def source_axes(self) -> Sequence[Positioner]:
-        """The axes that set the energy: those of monochromator and undulator."""
-        return self.monochromator.bragg, self.monochromator.crystal_gap, self.undulator.gap
-
-    @property
-    def axes(self) -> Sequence[Positioner]:
-        """All axes that follow the energy."""
-        return self.source_axes
-
-    def legs(self, energy: float, harmonic: int) -> list[Leg]:
-        """Return where every axis is to go, if all arrive exactly.
-
-        Parameters
-        ----------
-        energy : float
-            Wanted [eV].
-        harmonic : int
-            Of the undulator.
-        """
-        mono, undulator = self.monochromator, self.undulator
-        height_error = abs(mono.height_error_um(energy, mono.crystal_gap.position))
-        off_peak, width = abs(undulator.off_peak_eV(energy, harmonic)), undulator.width(energy, harmonic)
-        source = [
-            Leg(mono.bragg, mono.angle(energy)),
-            Leg(mono.crystal_gap, mono.gap(energy), height_error > HEIGHT_DEAD_BAND_UM),
-            Leg(undulator.gap, undulator.gap_at(energy, harmonic), off_peak > HARMONIC_DEAD_BAND * width),
-        ]
-        return source + (self.optics_legs(energy) if self.optics_follow.get() else [])
-
-    def optics_legs(self, energy: float) -> list[Leg]:
-        """Return where the optics are to go for an energy [eV], if all before them arrive exactly."""
-        return []
-
-    def steps(self, energy: float, harmonic: int) -> Iterator[list[Leg]]:
-        """Yield what moves together, one group after the other; each is computed when the one before has arrived."""
-        yield self.legs(energy, harmonic)
-
     # what plans and scientists ask
 
     @property
     def position(self) -> float:
         """The energy [eV], read back from the Bragg angle."""
-        return self.monochromator.energy_at(self.monochromator.bragg.position)
+        return self.reached()
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -160,10 +116,15 @@ class Energy(Watchful, PositionerBase):
         return {leg.axis.name: float(leg.position) for leg in self._checked_legs(value)}
 
     def _checked_legs(self, value: float) -> list[Leg]:
-        energy = number(value, self.name, "eV")
+        energy = self.checked(value)
+        return self.legs(energy, self.undulator.harmonic_at(energy, keep=self._harmonic_kept))
+
+    def checked(self, value: float) -> float:
+        """Return an energy [eV] that is one, and within the range of the beamline. Raises as `preview` does."""
+        energy = value if isinstance(value, float) else number(value, self.name, "eV")
         require_energy(energy)
         require_between(energy, *self._range, self.name, "eV", "that is the range of this beamline")
-        return self.legs(energy, self.undulator.harmonic_at(energy, keep=self._harmonic_kept))
+        return energy
 
     def check_value(self, value: float) -> None:
         """Refuse an energy that some axis cannot follow to. Raises as `preview` does."""
@@ -171,9 +132,30 @@ class Energy(Watchful, PositionerBase):
             leg.axis.check_value(leg.position)
 
     def duration(self, start: float, end: float) -> float:
-        """Return how long a move from one energy to another takes [s]."""
-        pairs = zip(self._checked_legs(start), self._checked_legs(end), strict=True)
-        return max(after.axis.duration(before.position, after.position) for before, after in pairs)
+        """Return how long a move from one energy to another takes [s]. Raises as `preview` does."""
+        rehearsal = self.rehearsal()
+        rehearsal.move(start)
+        return rehearsal.move(end)
+
+    def rehearsal(self, places: MutableMapping[Any, Any] | None = None) -> Rehearsal:
+        """Return what makes moves in the mind, from where everything stands, and says what would come of each.
+
+        Parameters
+        ----------
+        places : mutable mapping of object to object, optional
+            Where axes would stand by then, and what settings would be, by device; it is kept up to date.
+        """
+        return Rehearsal(self, {} if places is None else places)
+
+    @property
+    def keeps_harmonic(self) -> bool:
+        """Whether the run under way has chosen its harmonic."""
+        return self._harmonic_kept
+
+    @property
+    def staged(self) -> bool:
+        """Whether a run is under way."""
+        return bool(self._staged.value == "yes")
 
     def stage(self) -> list[Any]:
         """Begin a run: its first energy chooses the harmonic, and then it stays."""
@@ -247,7 +229,7 @@ class Energy(Watchful, PositionerBase):
 
         def go(errand: Errand) -> None:
             harmonic = self.undulator.settle_harmonic(energy, keep=keep)
-            self._harmonic_kept = bool(self._staged.value == "yes")
+            self._harmonic_kept = self.staged
             self.setpoint.put(energy)
             self._go(errand, energy, harmonic)
 
@@ -309,7 +291,7 @@ class Energy(Watchful, PositionerBase):
             if leg.needed:
                 raise MoveFailed(
                     f"{self.name} did not arrive at {energy:g} eV: {leg.axis.name} "
-                    f"{'moves' if leg.axis.moving else 'stands'} at {leg.axis.last_seen} and belongs at "
+                    f"{'moves' if leg.moving else 'stands'} at {leg.axis.last_seen} and belongs at "
                     f"{leg.position:.10g} {leg.axis.egu}; it was moved by somebody else, or a calibration was changed"
                 )
 

@@ -15,12 +15,15 @@ from whiteline.analysis.checks import require, require_positive
 from whiteline.analysis.laws import full_field as law
 from whiteline.devices.calibrated import CalibrationSignal
 from whiteline.devices.energy import Energy
-from whiteline.devices.legs import Leg
+from whiteline.devices.legs import HERE, Leg, Stands
 from whiteline.devices.optics import Condenser, DetectorStage, ZonePlate
 from whiteline.devices.positioner import Positioner
 from whiteline.devices.shown import Computed, Parameter
 
 DetectorMode = Literal["constant-magnification", "fixed", "table"]
+
+EXACT_EV = 1e-6
+"""An energy that was reached so nearly needs no other focus [eV]."""
 
 MAGNIFICATION_DEAD_BAND = 1e-4
 """Relative error of the magnification before the detector is moved."""
@@ -116,17 +119,23 @@ class FullFieldEnergy(Energy):
         follows = () if condenser.law is None else (condenser.z,)
         return *self.source_axes, self.detector.z, lens.z, lens.x, lens.y, *follows
 
-    def optics_legs(self, energy: float) -> list[Leg]:
+    def optics_legs(self, energy: float, stands: Stands = HERE) -> list[Leg]:
         """Return where detector, zone plate and condenser are to go, if all before them arrive exactly."""
-        detector = self._detector_leg(energy)
-        stands = detector.position if detector.needed else self.detector.z.position
-        return [detector, *self._lens_legs(energy, stands), *self.condenser.legs_to(energy)]
+        detector = self._detector_leg(energy, stands)
+        return [detector, *self._lens_legs(energy, detector.end, stands), *self.condenser.legs_to(energy, stands)]
 
-    def steps(self, energy: float, harmonic: int) -> Iterator[list[Leg]]:
+    def steps(self, energy: float, harmonic: int, stands: Stands = HERE) -> Iterator[list[Leg]]:
         """Yield all axes together, then the zone plate for what was reached."""
-        yield self.legs(energy, harmonic)
-        if self.optics_follow.get():
-            yield self._lens_legs(self.position, self.detector.z.position)
+        legs = self.legs(energy, harmonic, stands)
+        yield legs
+        if stands.setting(self.optics_follow):
+            reached, detector = self.reached(stands), stands.position(self.detector.z)
+            if abs(reached - energy) > EXACT_EV or detector != legs[len(self.source_axes)].end:
+                yield self._lens_legs(reached, detector, stands)
+
+    def depth_of_focus(self, energy: float) -> float:
+        """Return the full depth of focus at an energy [eV], of the zone plate [µm]."""
+        return self.zone_plate.law.depth_of_focus(energy)
 
     @property
     def configured_by(self) -> Sequence[Any]:
@@ -134,7 +143,7 @@ class FullFieldEnergy(Energy):
         lens = self.zone_plate
         return *super().configured_by, lens.calibration, lens.straight_at, self.detector.table
 
-    def _detector_leg(self, energy: float) -> Leg:
+    def _detector_leg(self, energy: float, stands: Stands) -> Leg:
         stage, mode = self.detector.z, self.mode.get()
         if mode == "fixed":
             position = float(self.detector_position.get())
@@ -145,13 +154,13 @@ class FullFieldEnergy(Energy):
             focal_length = self.zone_plate.calibration.calibration.focal_length(energy)
             position = law.detector_distance(focal_length, self.wanted_magnification.get() / self._measured_over_law)
         # M grows with the distance of the detector, dM/M = dL/L but for a part in M
-        return Leg(stage, position, abs(stage.position / position - 1) > MAGNIFICATION_DEAD_BAND)
+        return stands.leg(stage, position, MAGNIFICATION_DEAD_BAND * abs(position))
 
-    def _lens_legs(self, energy: float, detector: float) -> list[Leg]:
+    def _lens_legs(self, energy: float, detector: float, stands: Stands) -> list[Leg]:
         """Return where the zone plate goes for an energy [eV], and for a detector where it stands [mm]."""
         lens = self.zone_plate
         z = lens.calibration.calibration.full_field_reading(energy, detector)
-        return lens.legs_to(z, energy)
+        return lens.legs_to(z, energy, stands)
 
     @property
     def _measured_over_law(self) -> float:

@@ -16,11 +16,13 @@ def last_value(signal: Any) -> Any:
     signal : Signal
         Of one number.
     """
-    pv = getattr(signal, "_read_pv", None)
-    if pv is None or not pv.connected or not pv.auto_monitor or signal.as_string:
-        return signal.get()
-    value = pv._args["value"]
-    return signal.get() if value is None else value
+    try:
+        pv = signal._read_pv
+        if pv.connected and pv._auto_monitor and not signal._string and (value := pv._args["value"]) is not None:
+            return value
+    except AttributeError:  # it is none of Channel Access
+        pass
+    return signal.get()
 
 
 def forget_last_value(signal: Any) -> None:

@@ -137,6 +137,6 @@ class Monochromator(WithAxes, Watchful):
         """Return the gap of the crystals [mm] that keeps the beam at its height, for an energy [eV]."""
         return law.crystal_gap(energy, self.calibration.calibration.spacing, self.beam_offset_mm)
 
-    def height_error_um(self, energy: float, gap: float) -> float:
-        """Return by how much the exit beam is too high at a gap [mm], for an energy [eV]: h = 2 g cos θ [µm]."""
-        return 1e3 * self.beam_offset_mm * (gap / self.gap(energy) - 1)
+    def height_error_um(self, gap: float, wanted: float) -> float:
+        """Return by how much the exit beam is too high [µm] at a gap, where another is right [mm]: h = 2 g cos θ."""
+        return 1e3 * self.beam_offset_mm * (gap / wanted - 1)

@@ -5,7 +5,6 @@ its own and waits for ever. It takes the end of an aborted move for that of the 
 an arrival. Here every move is an errand of its own (`positioner`), so none of this can happen.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from whiteline.analysis.laws.motion import move_duration
 from whiteline.devices.asking import NO_ANSWER
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError, MoveFailed
+from whiteline.devices.last_value import last_value
 from whiteline.devices.lost_puts import put
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Arrival, Positioner
 
@@ -77,6 +77,8 @@ class Motor(Positioner, EpicsMotor):
     limit_violation = Component(EpicsSignalRO, ".LVIO", kind="omitted", auto_monitor=True)
     missed_target = Component(EpicsSignalRO, ".MISS", kind="omitted", auto_monitor=True)
     status_bits = Component(EpicsSignalRO, ".MSTA", kind="omitted", auto_monitor=True)
+    # asked for by fly scans only
+    highest_velocity = Component(EpicsSignalRO, ".VMAX", kind="omitted", lazy=True)
 
     def __init__(self, prefix: str = "", *, name: str, settings: AxisSettings | None = None, **kwargs: Any) -> None:
         self.settings = settings or AxisSettings(prefix)
@@ -100,26 +102,25 @@ class Motor(Positioner, EpicsMotor):
         """How near to its target counts as there, in the unit of the axis."""
         if self.settings.tolerance is not None:
             return self.settings.tolerance
-        return 2 * max(abs(float(self.retry_dead_band.get())), abs(float(self.resolution.get())))
+        return 2 * max(abs(float(last_value(self.retry_dead_band))), abs(float(last_value(self.resolution))))
 
     @property
     def travel(self) -> tuple[float, float]:
         """The lowest and the highest position that both the description and the record allow."""
-        low, high = float(self.low_limit_travel.get()), float(self.high_limit_travel.get())
+        low, high = float(last_value(self.low_limit_travel)), float(last_value(self.high_limit_travel))
         if low == high:  # the record's way to say that it has none
             return self.settings.low, self.settings.high
         return max(low, self.settings.low), min(high, self.settings.high)
 
     def duration(self, start: float, end: float) -> float:
         """Return how long a move takes [s], the leg that takes up the backlash included."""
-        velocity, acceleration = float(self.velocity.get()), float(self.acceleration.get())
-        settle = float(self.settle_delay.get())
-        way_points = (start, *self._way_points(end))
-        legs = [second - first for first, second in itertools.pairwise(way_points)]
-        if len(legs) == 1:
-            return move_duration(legs[0], velocity, acceleration, settle)
+        velocity, acceleration = float(last_value(self.velocity)), float(last_value(self.acceleration))
+        settle = float(last_value(self.settle_delay))
+        turns = self._way_points(end)
+        if len(turns) == 1:
+            return move_duration(end - start, velocity, acceleration, settle)
         slow = float(self.backlash_velocity.get()), float(self.backlash_acceleration.get())
-        return move_duration(legs[0], velocity, acceleration) + move_duration(legs[1], *slow, settle)
+        return move_duration(turns[0] - start, velocity, acceleration) + move_duration(end - turns[0], *slow, settle)
 
     @property
     def slow_down_s(self) -> float:
@@ -133,9 +134,10 @@ class Motor(Positioner, EpicsMotor):
 
     def _way_points(self, target: float) -> tuple[float, ...]:
         # the record goes beyond the target, and back, unless it comes from the side that BDST names
-        backlash = float(self.backlash_distance.get()) * (-1 if self.user_offset_dir.get() else 1)
-        if abs(backlash) <= abs(float(self.resolution.get())):
+        backlash = float(last_value(self.backlash_distance))
+        if not backlash or abs(backlash) <= abs(float(last_value(self.resolution))):
             return (target,)
+        backlash *= -1 if last_value(self.user_offset_dir) else 1
         return target - backlash, target
 
     def _rests(self, errand: Errand) -> bool:

@@ -10,12 +10,13 @@ from ophyd import Component, Device
 
 from whiteline.analysis.calibration import FocusCalibration, Table
 from whiteline.analysis.checks import OutOfRange
+from whiteline.analysis.laws.bragg import wavelength
 from whiteline.analysis.laws.scanning import OrderSortingAperture as ApertureLaw
 from whiteline.analysis.laws.scanning import beam_walk, mirror_aperture, mirror_spot
 from whiteline.analysis.laws.zone_plate import ZonePlate as ZonePlateLaw
 from whiteline.devices.axis import AxisOf, PartOf, WithAxes
 from whiteline.devices.calibrated import CalibrationSignal
-from whiteline.devices.legs import Leg
+from whiteline.devices.legs import HERE, Leg, Stands
 from whiteline.devices.motor import AxisSettings
 from whiteline.devices.shown import Computed, Parameter
 
@@ -71,13 +72,15 @@ class ZonePlate(WithAxes):
         x, y = self.calibration.calibration.wander(z, self.straight_at.get())
         return float(self.centre_x.get()) - x, float(self.centre_y.get()) - y
 
-    def legs_to(self, z: float, energy: float) -> list[Leg]:
+    def legs_to(self, z: float, energy: float, stands: Stands = HERE) -> list[Leg]:
         """Return the legs of z, x and y to a reading of z [mm]; z moves if it is out of focus at this energy [eV]."""
         dead_band = FOCUS_DEAD_BAND * 1e-3 * self.law.depth_of_focus(energy)
-        legs = [Leg(self.z, z, abs(self.z.position - z) > dead_band)]
-        for axis, position in zip((self.x, self.y), self.across(z), strict=True):
-            legs.append(Leg(axis, position, abs(axis.position - position) > ACROSS_DEAD_BAND_UM))
-        return legs
+        x, y = self.across(z)
+        return [
+            stands.leg(self.z, z, dead_band),
+            stands.leg(self.x, x, ACROSS_DEAD_BAND_UM),
+            stands.leg(self.y, y, ACROSS_DEAD_BAND_UM),
+        ]
 
 
 class Condenser(WithAxes):
@@ -110,12 +113,12 @@ class Condenser(WithAxes):
         self.law, self.zero_mm = law, zero_mm
         super().__init__(prefix, name=name, axes=axes, **kwargs)
 
-    def legs_to(self, energy: float) -> list[Leg]:
+    def legs_to(self, energy: float, stands: Stands = HERE) -> list[Leg]:
         """Return the leg of z to an energy [eV], one focal length upstream of the sample; none for a capillary."""
         if self.law is None:
             return []
         z = self.zero_mm - self.law.focal_length(energy)
-        return [Leg(self.z, z, abs(self.z.position - z) > FOCUS_DEAD_BAND * 1e-3 * self.law.depth_of_focus(energy))]
+        return [stands.leg(self.z, z, FOCUS_DEAD_BAND * 1e-3 * self.law.depth_of_focus(energy))]
 
 
 class OrderSortingAperture(WithAxes):
@@ -205,6 +208,10 @@ class Mirror(WithAxes):
         """Return the diffraction-limited spot at an energy [eV], full width at half maximum [nm]."""
         return mirror_spot(energy, self.numerical_aperture)
 
+    def depth_of_focus(self, energy: float) -> float:
+        """Return the full depth of focus at an energy [eV], λ / NA² [µm]."""
+        return 1e-4 * wavelength(energy) / self.numerical_aperture**2
+
     def require_on_spot(self) -> None:
         """Raise if the spot has walked too far.
 
@@ -235,6 +242,10 @@ class KirkpatrickBaez(Device):
     def __init__(self, prefix: str = "", *, name: str, mirrors: Mapping[str, Mapping[str, Any]], **kwargs: Any) -> None:
         self.parts = mirrors
         super().__init__(prefix, name=name, **kwargs)
+
+    def depth_of_focus(self, energy: float) -> float:
+        """Return the full depth of focus at an energy [eV], of the mirror that has the smaller one [µm]."""
+        return min(self.vertical.depth_of_focus(energy), self.horizontal.depth_of_focus(energy))
 
     def require_on_spot(self) -> None:
         """Raise if the spot of either mirror has walked too far.

@@ -65,15 +65,15 @@ class Piezo(Motor):
         """Return how long a move takes, the time of quiet included [s]."""
         return super().duration(start, end) + (0.0 if self.channel is None else float(self.quiet.get()))
 
-    def step_to(self, position: float) -> Arrival:
-        """Go to a position, judged by the record alone; for way points, where nobody measures. Raises as `move`."""
+    def step_to(self, position: float, timeout: float | None = None) -> Arrival:
+        """Go to a position, judged by the record alone: a way point, or the end of a line. Parameters as of `move`."""
         self.check_value(position)
         status = Arrival(self, float(position), call_stop_on_failure=False)
 
         def go(errand: Errand) -> None:
             self._unjudged = True
             try:
-                self._go(errand, float(position), None)
+                self._go(errand, float(position), timeout)
             finally:
                 self._unjudged = False
 

@@ -5,6 +5,7 @@ larger than the noise of the readback, so that an axis that was stopped by someb
 arrived. Each move ends within a time computed from distance, velocity and acceleration.
 """
 
+import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from ophyd.utils import LimitError
 from whiteline.analysis.checks import OutOfRange, require_finite
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Overdue
+from whiteline.devices.last_value import last_value
 
 PULSE_S = 0.5
 """How long after the completion of a put the done signal may take to change [s]; some IOCs skip it for null moves."""
@@ -140,7 +142,7 @@ class Positioner(Watchful, PositionerBase):
         """
         if not self.readback_signal.connected:
             raise Lost(f"{self.name} has lost {self.readback_signal.pvname}: its IOC has gone; start it again")
-        return float(self.readback_signal.get())
+        return float(last_value(self.readback_signal))
 
     @property
     def moving(self) -> bool:
@@ -167,8 +169,10 @@ class Positioner(Watchful, PositionerBase):
         for signal in self.needed_signals:
             if not signal.connected:
                 raise Lost(f"{self.name} has lost {signal.pvname}: its IOC has gone; start it again")
-        value = number(value, self.name, self.egu)
-        require_finite(value, self.name, self.egu)
+        # the unit is asked for only where a sentence needs it
+        value = value if isinstance(value, float) else number(value, self.name, self.egu)
+        if not math.isfinite(value):
+            require_finite(value, self.name, self.egu)
         low, high = self.travel
         for position in self._way_points(value):
             if not low <= position <= high:
@@ -180,9 +184,9 @@ class Positioner(Watchful, PositionerBase):
         """Return the positions at which a move turns or ends."""
         return (target,)
 
-    def way(self, target: float) -> tuple[float, ...]:
-        """Return where a move starts, turns and ends."""
-        return (self.position, *self._way_points(target))
+    def way(self, target: float, start: float | None = None) -> tuple[float, ...]:
+        """Return where a move starts, turns and ends; it starts where the axis is, if nothing else is given."""
+        return (self.position if start is None else start, *self._way_points(target))
 
     def is_there(self, target: float) -> bool:
         """Tell whether the readback is at a position, within the tolerance."""

@@ -8,7 +8,7 @@ from ophyd import Component
 from whiteline.analysis.checks import require
 from whiteline.analysis.laws.scanning import least_clearance
 from whiteline.devices.energy import Energy
-from whiteline.devices.legs import Leg
+from whiteline.devices.legs import HERE, Leg, Stands
 from whiteline.devices.optics import KirkpatrickBaez, OrderSortingAperture, ZonePlate
 from whiteline.devices.positioner import Positioner
 from whiteline.devices.shown import Computed
@@ -82,7 +82,7 @@ class ZonePlateEnergy(Energy):
         lens = self.zone_plate
         return *self.source_axes, self.aperture.z, lens.z, lens.x, lens.y
 
-    def optics_legs(self, energy: float) -> list[Leg]:
+    def optics_legs(self, energy: float, stands: Stands = HERE) -> list[Leg]:
         """Return where aperture and zone plate are to go, if all before them arrive exactly.
 
         Raises
@@ -90,26 +90,40 @@ class ZonePlateEnergy(Energy):
         OutOfRange
             If zone plate, aperture and sample cannot keep clear of each other on the way.
         """
-        aperture, lens = self._aperture_leg(energy), self._lens_legs(energy)
+        aperture, lens = self._aperture_leg(energy, stands), self._lens_legs(energy, stands)
         self._aperture_first(aperture, lens[0])
         return [aperture, *lens]
 
-    def steps(self, energy: float, harmonic: int) -> Iterator[list[Leg]]:
+    def steps(self, energy: float, harmonic: int, stands: Stands = HERE) -> Iterator[list[Leg]]:
         """Yield monochromator and undulator with what opens the way, the other, then the zone plate for what came."""
-        if not self.optics_follow.get():
-            yield self.legs(energy, harmonic)
+        legs = self.legs(energy, harmonic, stands)
+        if not stands.setting(self.optics_follow):
+            yield legs
             return
-        others = [leg for leg in self.legs(energy, harmonic) if leg.axis in self.source_axes]
-        aperture, lens = self._aperture_leg(energy), self._lens_legs(energy)
+        count = len(self.source_axes)
+        others, aperture, lens = legs[:count], legs[count], legs[count + 1 :]
         if self._aperture_first(aperture, lens[0]):
             yield [*others, aperture]
             yield lens
         else:
             yield [*others, *lens]
             yield [aperture]
-        reached = self._lens_legs(self.position)
-        self._aperture_first(self._aperture_leg(energy), reached[0])
+        reached = self._lens_legs(self.reached(stands), stands)
+        self._aperture_first(self._aperture_leg(energy, stands), reached[0])
         yield reached
+
+    def depth_of_focus(self, energy: float) -> float:
+        """Return the full depth of focus at an energy [eV], of the zone plate [µm]."""
+        return self.zone_plate.law.depth_of_focus(energy)
+
+    def distances(self, stands: Stands = HERE) -> dict[str, float]:
+        """Return how far apart zone plate, aperture and sample stand [mm], by what they are."""
+        lens = stands.position(self.zone_plate.z) - self.zone_plate.calibration.calibration.a0
+        aperture = stands.position(self.aperture.z) - float(self.aperture.zero.get())
+        return {
+            "zone plate and order-sorting aperture": aperture - lens,
+            "order-sorting aperture and sample": -aperture,
+        }
 
     @property
     def configured_by(self) -> Sequence[Any]:
@@ -117,22 +131,20 @@ class ZonePlateEnergy(Energy):
         lens = self.zone_plate
         return *super().configured_by, lens.calibration, lens.straight_at, self.aperture.distance, self.aperture.zero
 
-    def _aperture_leg(self, energy: float) -> Leg:
-        stage = self.aperture.z
+    def _aperture_leg(self, energy: float, stands: Stands) -> Leg:
         z = self.aperture.z_at(self.zone_plate.calibration.calibration.focal_length(energy))
-        return Leg(stage, z, abs(stage.position - z) > APERTURE_DEAD_BAND_MM)
+        return stands.leg(self.aperture.z, z, APERTURE_DEAD_BAND_MM)
 
-    def _lens_legs(self, energy: float) -> list[Leg]:
+    def _lens_legs(self, energy: float, stands: Stands) -> list[Leg]:
         lens = self.zone_plate
-        return lens.legs_to(lens.calibration.calibration.scanning_reading(energy), energy)
+        return lens.legs_to(lens.calibration.calibration.scanning_reading(energy), energy, stands)
 
     def _aperture_first(self, aperture: Leg, lens: Leg) -> bool:
         """Tell whether the aperture must go before the zone plate."""
         # distances from the sample: readings count from where each would stand in its plane
         a0, zero = self.zone_plate.calibration.calibration.a0, float(self.aperture.zero.get())
-        lens_way = lens.axis.way(lens.position) if lens.needed else (lens.axis.position,)
-        way = aperture.axis.way(aperture.position) if aperture.needed else (aperture.axis.position,)
-        return aperture_goes_first([z - a0 for z in lens_way], [z - zero for z in way], self.aperture.law.clearance)
+        lens_way, way = [z - a0 for z in lens.way], [z - zero for z in aperture.way]
+        return aperture_goes_first(lens_way, way, self.aperture.law.clearance)
 
 
 class MirrorEnergy(Energy):
@@ -150,7 +162,11 @@ class MirrorEnergy(Energy):
         self.mirrors = mirrors
         super().__init__(prefix, name=name, **kwargs)
 
-    def optics_legs(self, energy: float) -> list[Leg]:
+    def depth_of_focus(self, energy: float) -> float:
+        """Return the full depth of focus at an energy [eV], of the mirrors [µm]."""
+        return self.mirrors.depth_of_focus(energy)
+
+    def optics_legs(self, energy: float, stands: Stands = HERE) -> list[Leg]:
         """Return nothing, as mirrors stay; refuses if the spot of one has walked too far.
 
         Raises

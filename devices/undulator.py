@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ophyd import Component, EpicsSignal, EpicsSignalRO, Signal
@@ -18,6 +19,9 @@ from whiteline.devices.lost_puts import put
 from whiteline.devices.motor import AxisSettings
 from whiteline.devices.positioner import Positioner
 from whiteline.devices.shown import Parameter, done
+
+REMEMBERED = 4096
+"""Energies of which is remembered which harmonics reach them: it depends on the device alone, and takes long."""
 
 NEAR_EDGE = (0.97, 1.05)
 """An energy that is gone to stands for its edge: energies from this share of it to that one keep their harmonic."""
@@ -57,6 +61,8 @@ class UndulatorGap(Positioner):
     start = Component(EpicsSignal, ":start", kind="omitted")
     stop_signal = Component(EpicsSignal, ":stop", kind="omitted")
     busy = Component(EpicsSignalRO, ":busy", auto_monitor=True, kind="omitted")
+    # used by sweeps of the energy only
+    velocity = Component(EpicsSignal, ":velocity", kind="omitted", lazy=True)
 
     egu = "mm"
 
@@ -148,6 +154,30 @@ def require_gap_table(table: Table) -> None:
     require_odd(table.harmonic)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The harmonic in force.
+
+    Parameters
+    ----------
+    harmonic : int
+        0 while none was chosen.
+    low, high : float
+        Energies that it was chosen for [eV].
+    by_hand : bool
+        Whether it was set by hand, or is always kept.
+    """
+
+    harmonic: int
+    low: float
+    high: float
+    by_hand: bool
+
+    def serves(self, energy: float, *, keep: bool) -> bool:
+        """Tell whether it is kept at an energy [eV]; a scan keeps it in any case."""
+        return bool(self.harmonic) and (keep or self.by_hand or self.low <= energy <= self.high)
+
+
 class EnergiesOfScan(Signal):
     """The lowest and the highest energy of a scan [eV]; to set them chooses the harmonic for all of it."""
 
@@ -209,6 +239,7 @@ class Undulator(WithAxes):
         **kwargs: Any,
     ) -> None:
         self.law = law
+        self._harmonics = lru_cache(REMEMBERED)(law.harmonics)
         self._always = harmonic
         self._chosen = 0
         super().__init__(prefix, name=name, axes=axes, **kwargs)
@@ -229,13 +260,29 @@ class Undulator(WithAxes):
         require_energy(energies)
         if self._always is not None:
             return self._always
-        return self.law.choose_harmonic([energy + self.detune.get() for energy in energies])
+        detune = self.detune.get()
+        wanted = tuple(energy + detune for energy in energies)
+        best = self._harmonics(wanted)
+        return best[0] if best else self.law.choose_harmonic(wanted)
 
     def window(self, energy: float) -> tuple[float, float]:
         """Return the energies that an edge near this energy is scanned over [eV], as far as one harmonic reaches."""
         low, high = (share * energy for share in NEAR_EDGE)
         detune = self.detune.get()
-        return (low, high) if self.law.harmonics([low + detune, high + detune]) else (energy, energy)
+        return (low, high) if self._harmonics((low + detune, high + detune)) else (energy, energy)
+
+    @property
+    def choice(self) -> Choice:
+        """The harmonic in force, and the energies that it was chosen for."""
+        low, high = self.energies.get()
+        return Choice(int(self.harmonic.get()), low, high, self._set_by_hand)
+
+    def choice_at(self, energy: float, before: Choice, *, keep: bool = False) -> Choice:
+        """Return the harmonic that would be in force after a move to an energy [eV], for that of before."""
+        if before.serves(energy, keep=keep):
+            return before
+        window = self.window(energy)
+        return Choice(self.harmonic_of(window), *window, by_hand=self._always is not None)
 
     def harmonic_at(self, energy: float, *, keep: bool = False) -> int:
         """Return the harmonic on which the undulator would go to an energy [eV].
@@ -247,19 +294,15 @@ class Undulator(WithAxes):
         keep : bool
             Whether a harmonic that was chosen is kept in any case, as during a scan.
         """
-        chosen = int(self.harmonic.get())
-        low, high = self.energies.get()
-        if chosen and (keep or self._set_by_hand or low <= energy <= high):
-            return chosen
-        return self.harmonic_of(self.window(energy))
+        return self.choice_at(energy, self.choice, keep=keep).harmonic
 
     def settle_harmonic(self, energy: float, *, keep: bool = False) -> int:
         """Choose the harmonic for the edge around an energy, unless the one that was chosen serves it."""
-        harmonic = self.harmonic_at(energy, keep=keep)
-        low, high = self.energies.get()
-        if not keep and not self._set_by_hand and not low <= energy <= high:
-            self.energies.put(self.window(energy))
-        return harmonic
+        before = self.choice
+        after = self.choice_at(energy, before, keep=keep)
+        if after is not before:
+            self.energies.put([after.low, after.high])
+        return after.harmonic
 
     @property
     def _set_by_hand(self) -> bool:
@@ -293,15 +336,13 @@ class Undulator(WithAxes):
             )
         return table.position(peak)
 
-    def off_peak_eV(self, energy: float, harmonic: int) -> float:
-        """Return by how much the peak of the harmonic lies off [eV] at the gap as it stands, for an energy."""
+    def off_peak_eV(self, harmonic: int, gap: float, wanted: float) -> float:
+        """Return by how much the peak of a harmonic lies off [eV] at a gap, where another one [mm] is wanted."""
         low, high = self.law.lowest_gap, self.law.highest_gap
-        if not low <= self.gap.position <= high:
+        if not low <= gap <= high:
             return float("inf")
         # by the law alone a table would not count: the difference of two gaps is turned into energies instead
-        here = self.law.energy(self.gap.position, harmonic)
-        there = self.law.energy(min(max(self.gap_at(energy, harmonic), low), high), harmonic)
-        return float(here - there)
+        return float(self.law.energy(gap, harmonic) - self.law.energy(min(max(wanted, low), high), harmonic))
 
     def width(self, energy: float, harmonic: int) -> float:
         """Return the width of the harmonic, E / (n N) [eV]."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import bluesky.plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
 from whiteline.plans import stubs
@@ -38,7 +37,7 @@ def remember(settings: Sequence[Any], steps: list[Step]) -> MsgGenerator[None]:
         Of the plan's `restoring`.
     """
     for setting in settings:
-        before = yield from bps.rd(setting, default_value=None)
+        before = yield from stubs.rd(setting, default_value=None)
         if before is not None:  # a simulation that moves nothing reads nothing
             steps.append(putting_back(setting, before))
 

@@ -56,6 +56,39 @@ def as_range(given: Sequence[Any], name: str, least: int = 1) -> Range:
     return low, high, count
 
 
+def as_rectangles(
+    fast_range: Any, slow_range: Any, regions: Sequence[Any] | None, least: int = 1
+) -> list[tuple[Range, Range]]:
+    """Return one rectangle, or several, as the arguments of a raster give them.
+
+    Parameters
+    ----------
+    fast_range, slow_range : (start, stop, points) or None
+        Of one rectangle.
+    regions : sequence of (fast_range, slow_range) or None
+        Of several instead.
+    least : int
+        Points that there must be along the fast axis.
+
+    Raises
+    ------
+    OutOfRange, ValueError
+        If both are given or neither is, or one is no range.
+    """
+    if (regions is None) == (fast_range is None and slow_range is None):
+        raise ValueError("give either fast_range and slow_range, or regions with both for each")
+    if regions is None:
+        regions = [(fast_range, slow_range)]
+    if not len(regions):
+        raise ValueError("regions is empty; give (fast_range, slow_range) for each")
+    found = []
+    for one in regions:
+        if len(one) != 2:
+            raise ValueError(f"region {one!r} must be (fast_range, slow_range), each (start, stop, points)")
+        found.append((as_range(one[0], "fast_range", least), as_range(one[1], "slow_range")))
+    return found
+
+
 def along(given: Range) -> Places:
     """Return the places of a range, shape (points,)."""
     return np.linspace(*given)

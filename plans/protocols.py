@@ -4,10 +4,12 @@ Devices satisfy these protocols without knowing them, and so do fakes: one plan 
 nanoprobe and in a test. They hold methods, so that asking whether a device satisfies one reads nothing from it.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from bluesky.protocols import Movable, Readable
+from bluesky.protocols import Flyable, Movable, Readable, Status
+
+from whiteline.analysis.laws.fly_line import FlyLine
 
 Wanted = TypeVar("Wanted")
 
@@ -123,6 +125,92 @@ class SampleInAndOut(Protocol):
 
     def in_steps(self) -> Sequence[tuple[Movable[Any], float]]:
         """Return axes and positions, one after the other, that bring it back to where it is now."""
+
+
+class LineForecast(Protocol):
+    """What a line of a fly scan will take and leave: time [s], frames, and bytes in its file."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes, from the run-up until all stands."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames it writes."""
+
+    @property
+    def bytes(self) -> int:
+        """How much it writes."""
+
+
+@runtime_checkable
+class FlyPart(Flyable, Protocol):
+    """What takes part in a line of a fly scan."""
+
+    def check_value(self, value: FlyLine) -> None:
+        """Raise with name, value, limit, unit and remedy if it cannot take part in a line."""
+
+    def forecast_line(self, line: FlyLine) -> LineForecast:
+        """Return what a line takes and leaves."""
+
+    def prepare(self, value: FlyLine) -> Status:
+        """Be ready for a line, whatever was under way before."""
+
+    def stop(self, *, success: bool = False) -> None:
+        """End what is under way."""
+
+
+@runtime_checkable
+class FlyRecorder(FlyPart, Protocol):
+    """What takes part in lines and writes a file of them."""
+
+    def describe_collect(self) -> dict[str, Any]:
+        """Say what a line holds, by data key; known from the first `prepare` on."""
+
+    def get_index(self) -> int:
+        """Return how much of its file can be told of."""
+
+    def collect_asset_docs(self, index: int | None = None) -> Iterator[Any]:
+        """Yield the documents of what was not told of, or was told of last, if nothing has come since."""
+
+
+@runtime_checkable
+class CaptureBox(FlyRecorder, Protocol):
+    """Moves an axis through a line, gives triggers by its position, and writes a table of what it read meanwhile."""
+
+    line: Any
+    """Takes "accept" or "again" of the newest line."""
+
+    line_result: Any
+    """Reads what the newest line has come to."""
+
+    def channel_of(self, axis: Any) -> str:
+        """Return the position channel of an axis, or raise, naming those that it reads."""
+
+
+@runtime_checkable
+class TriggeredDetector(FlyRecorder, Protocol):
+    """A detector that takes a frame at each pulse of a capture box."""
+
+    detector: Any
+    """The same, as it counts at a point."""
+
+    def gate_s(self, exposure_s: float) -> float:
+        """Return the gate that an exposure and its readout fit into [s]."""
+
+
+@runtime_checkable
+class SweepsEnergy(FlyPart, Protocol):
+    """What follows the Bragg angle while a capture box moves it: gaps, and optics."""
+
+    energy: Any
+    """The energy axis."""
+
+    def line(self, first: float, last: float, pulses: int, gate_s: float) -> FlyLine:
+        """Return the line whose first and last gate have their middles at two energies [eV]."""
+
+    def energies(self, line: FlyLine) -> tuple[float, float]:
+        """Return the energies at the beginning and at the end of a line [eV]."""
 
 
 def satisfying(device: object, protocol: type[Wanted], role: str) -> Wanted:

@@ -15,7 +15,7 @@ from whiteline.plans.checks import require_dwell, require_step_points
 from whiteline.plans.groups import new_group
 from whiteline.plans.label import Label
 from whiteline.plans.metadata import start_metadata
-from whiteline.plans.paths import Places, Range, as_range
+from whiteline.plans.paths import Places, Range, as_rectangles
 from whiteline.plans.regions import as_polygon, clipped
 from whiteline.plans.restoring import restoring
 from whiteline.plans.scanned_probe import ScannedProbe
@@ -92,7 +92,9 @@ def raster(
     """
     probe = ScannedProbe(detectors, fast, slow, shutter)
     require_dwell(dwell_s)
-    maps = _maps(_rectangles(fast_range, slow_range, regions), path, snake, polygons)
+    rectangles = as_rectangles(fast_range, slow_range, regions)
+    require_step_points(sum(wide[2] * high[2] for wide, high in rectangles))
+    maps = _maps(rectangles, path, snake, polygons)
     for one in maps:
         probe.check(one.places, [dwell_s])
     arguments = {
@@ -170,22 +172,6 @@ class _Map:
         if self.shape is not None:
             found["snaking"] = [False, snake]
         return found
-
-
-def _rectangles(fast_range: Any, slow_range: Any, regions: Sequence[Any] | None) -> list[tuple[Range, Range]]:
-    if (regions is None) == (fast_range is None and slow_range is None):
-        raise ValueError("give either fast_range and slow_range, or regions with both for each")
-    if regions is None:
-        regions = [(fast_range, slow_range)]
-    if not len(regions):
-        raise ValueError("regions is empty; give (fast_range, slow_range) for each")
-    found = []
-    for one in regions:
-        if len(one) != 2:
-            raise ValueError(f"region {one!r} must be (fast_range, slow_range), each (start, stop, points)")
-        found.append((as_range(one[0], "fast_range"), as_range(one[1], "slow_range")))
-    require_step_points(sum(wide[2] * high[2] for wide, high in found))
-    return found
 
 
 def _maps(

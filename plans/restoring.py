@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.protocols import Stoppable
 from bluesky.utils import FailedPause, FailedStatus, Msg, MsgGenerator, RunEngineControlException
+
+from whiteline.plans import stubs
 
 INTERRUPTIONS = RunEngineControlException, FailedPause
 """What a stop, an abort, and a pause where nothing can be resumed throw into a plan."""
@@ -102,7 +103,7 @@ def resting(moved: Sequence[Any]) -> list[Step]:
     """Return the steps that let rest what may still move, without failing."""
 
     def let_rest(device: Any) -> Callable[[], MsgGenerator[Any]]:
-        return lambda: bps.stop(_Gently(device))
+        return lambda: stubs.stop(_Gently(device))
 
     return [
         Step(f"stop {getattr(device, 'name', device)}", let_rest(device))
@@ -126,7 +127,7 @@ def putting_back(device: Any, value: Any, name: str = "") -> Step:
     """Return the step that sets something to a value and waits until it is there."""
 
     def back() -> MsgGenerator[Any]:
-        yield from bps.mv(device, value)
+        yield from stubs.mv(device, value)
 
     return Step(name or f"put {device.name} back to {value}", back)
 
@@ -135,7 +136,7 @@ def unstaging(*devices: Any) -> list[Step]:
     """Return the steps that end the staging of devices; one that is not staged does not mind."""
 
     def unstage_of(device: Any) -> Callable[[], MsgGenerator[Any]]:
-        return lambda: bps.unstage(device)
+        return lambda: stubs.unstage(device)
 
     return [Step(f"unstage {device.name}", unstage_of(device)) for device in reversed(devices)]
 
@@ -175,9 +176,9 @@ def _run(step: Step, *, can_pause: bool) -> MsgGenerator[tuple[BaseException | N
         try:
             # a checkpoint that was cleared is cleared for good, so this is for the end of everything
             if can_pause and interruption is None:
-                yield from bps.checkpoint()
+                yield from stubs.checkpoint()
             else:
-                yield from bps.clear_checkpoint()
+                yield from stubs.clear_checkpoint()
             for rest in resting(moved):
                 yield from rest.plan()
             yield from _noting(step.plan(), moved, begun)

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from whiteline.plans.protocols import Axis, check_together, satisfying
 from whiteline.plans.raster import raster
 from whiteline.plans.raster_stack import raster_stack
 from whiteline.plans.restoring import Step, putting_back, restoring
+from whiteline.plans.supposing import clock
 from whiteline.plans.xanes import xanes
 from whiteline.plans.xanes_stack import xanes_stack
 
@@ -83,11 +83,11 @@ def time_series(
     if due[-1] > LONGEST_S:
         raise OutOfRange("times_s", due[-1], f"must be at most {LONGEST_S:g} s", "s", "give it in seconds")
     again = _Again(plan, arguments, "time series", len(due), md)
-    began = time.monotonic()
+    began = yield from clock()
     found = []
     for at in due:
         yield from _wait_until(began + at)
-        late = max(0.0, time.monotonic() - began - at)
+        late = max(0.0, (yield from clock()) - began - at)
         found.append((yield from again({"due_s": at, "late_s": round(late, 3)})))
     return tuple(found)
 
@@ -146,7 +146,7 @@ def bias_series(
         for value in wanted:
             yield from bps.checkpoint()
             yield from bps.mv(stepped, value)
-            yield from _wait_until(time.monotonic() + settle_s)
+            yield from _wait_until((yield from clock()) + settle_s)
             reached = yield from bps.rd(stepped, default_value=value)
             found.append((yield from again({"axis": stepped.name, "value": value, "reached": float(reached)})))
         return tuple(found)
@@ -189,8 +189,8 @@ class _Again:
 
 def _wait_until(moment: float) -> MsgGenerator[None]:
     """Wait until the clock shows a moment, in pieces; as many as are needed now, so that a trial run ends, too."""
-    for _ in range(math.ceil(max(0.0, moment - time.monotonic()) / SLICE_S)):
-        left = moment - time.monotonic()
+    for _ in range(math.ceil(max(0.0, moment - (yield from clock())) / SLICE_S)):
+        left = moment - (yield from clock())
         if left > 0:
             yield from bps.checkpoint()
             yield from bps.sleep(min(SLICE_S, left))

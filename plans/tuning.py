@@ -10,7 +10,7 @@ from bluesky.protocols import Locatable, Movable, Readable
 from bluesky.utils import Msg, MsgGenerator
 from event_model import DataKey
 
-from whiteline.analysis.checks import require_positive
+from whiteline.analysis.checks import OutOfRange, require_positive
 from whiteline.analysis.peak import FEWEST_POINTS, NoPeak, Peak, find_peak
 from whiteline.plans import stubs
 from whiteline.plans.checks import require_count, require_detectors
@@ -18,6 +18,7 @@ from whiteline.plans.label import Label
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import Axis, check_together, satisfying
 from whiteline.plans.restoring import Step
+from whiteline.plans.supposing import suppose
 
 OFF, ON = "Off", "On"
 """Of a feedback."""
@@ -139,6 +140,8 @@ class Tuning:
             self._home = float(here)
             yield from self._switch_feedback_off()
             peak = yield from self._scan(places, read, stream)
+            if peak is None:
+                peak = yield from suppose(Peak(self._home, math.nan, math.nan, math.nan, math.nan))
             yield from self._arrive(self._home if peak is None else peak.position)
         yield from take_point([self.outcome], read, shutter=None, stream="tuned")
         self._number.value += 1
@@ -157,7 +160,7 @@ class Tuning:
             if last or self._falls(values):
                 try:
                     peak = find_peak(stood, values)
-                except NoPeak as none:
+                except (NoPeak, OutOfRange) as none:
                     # what falls may be noise before the peak: it is only over when there was one
                     self.outcome.set_nothing(str(none))
                 else:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
@@ -106,7 +105,7 @@ def xanes(
         yield from remember(settings, steps)
         if return_to is not None:
             steps.append(putting_back(energy, return_to))
-        yield from bps.stage_all(energy, *detectors)
+        yield from stubs.stage_all(energy, *detectors)
         return (yield from spectrum())
 
     return (yield from restoring(scan(), steps))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from bluesky.utils import MsgGenerator
+from bluesky.utils import MsgGenerator, short_uid
 
 from whiteline.plans.preflight.report import preflight
 
@@ -45,15 +45,18 @@ def after_preflight(
         The first other violation; nothing was moved then.
     """
     report = preflight(make(*args, **kwargs), **(conditions or {}))
-    refused = [one for one in report.violations if not (report.over_budget and one.startswith("dose "))]
-    if refused:
-        raise ValueError(refused[0])
+    if report.refusals:
+        raise ValueError(report.refusals[0])
     if report.over_budget and not accept_dose:
-        raise DoseExceeded(next(one for one in report.violations if one.startswith("dose ")))
+        raise DoseExceeded(report.over_budget)
     expected = {
+        "uid": short_uid("preflight"),
         "predicted_s": report.seconds,
+        "predicted_runs_s": [run.seconds for run in report.walked.runs],
+        "up_to": report.walked.up_to,
         "predicted_bytes": report.walked.bytes,
         "dose_Gy": None if report.dose is None else report.dose.gray,
+        "dose_runs_Gy": [] if report.dose is None else report.run_doses_Gy,
         "dose_source": report.dose_source,
         "dose_budget_Gy": report.budget,
         "accept_dose": accept_dose,

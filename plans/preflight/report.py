@@ -1,21 +1,39 @@
 """What a scientist is told before a plan is run: time with its parts, disk, dose, limits, and what is not known."""
 
+import math
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bluesky.utils import MsgGenerator
 
 from whiteline.analysis.dose import Dose
+from whiteline.plans.preflight.exposure import Beam, largest_dose
 from whiteline.plans.preflight.times import TimeModel
-from whiteline.plans.preflight.walk import Beam, Walked, Walker
+from whiteline.plans.preflight.walk import Walker
+from whiteline.plans.preflight.walked import Walked
+from whiteline.plans.protocols import HasDepthOfFocus
 
 GB = 1e9
 
 SHOWN_S = 0.05
 """Parts of the duration that are shorter are not shown [s]."""
+
+
+class DepthOfFocus(NamedTuple):
+    """The smallest of a scan [µm], and at which energy [eV]."""
+
+    um: float
+    energy: float
+
+    @classmethod
+    def of(cls, energy_axis: object, energies: Iterable[float]) -> "DepthOfFocus | None":
+        """Return the smallest at some energies [eV], None where the axis does not know its optics."""
+        if not isinstance(energy_axis, HasDepthOfFocus):
+            return None
+        return min((cls(float(energy_axis.depth_of_focus(one)), one) for one in energies), default=None)
 
 
 @dataclass(frozen=True)
@@ -34,8 +52,12 @@ class Report:
         That must not be exceeded [Gy].
     free_bytes : int or None
         On the disk that is written to.
-    notes : tuple of str
-        Further violations, found beside the messages.
+    run_doses_Gy : list of float
+        Of the most exposed place in each run [Gy], one after the other.
+    thickness_um : float or None
+        Of the sample [µm].
+    depth_of_focus : DepthOfFocus or None
+        The smallest of the scan, of the optics that follow the energy.
     """
 
     walked: Walked
@@ -43,7 +65,9 @@ class Report:
     dose_source: str = ""
     budget: float | None = None
     free_bytes: int | None = None
-    notes: tuple[str, ...] = ()
+    run_doses_Gy: list[float] = field(default_factory=list)
+    thickness_um: float | None = None
+    depth_of_focus: DepthOfFocus | None = None
 
     @property
     def seconds(self) -> float:
@@ -51,24 +75,53 @@ class Report:
         return self.walked.seconds
 
     @property
-    def over_budget(self) -> bool:
-        """Whether the dose is above its budget."""
-        return self.dose is not None and self.budget is not None and self.dose.gray > self.budget
+    def over_budget(self) -> str:
+        """By how much the dose is above its budget, as a sentence; empty if it is not."""
+        if self.dose is None or self.budget is None or self.dose.gray <= self.budget:
+            return ""
+        return (
+            f"dose {self.dose} must be at most the budget of {self.budget:.2g} Gy, by {self.dose_source}; expose "
+            "less, or pass accept_dose=True"
+        )
 
     @property
-    def violations(self) -> tuple[str, ...]:
-        """What would be refused, or must not be; empty if the plan can be run."""
-        found = [*self.walked.violations, *self.notes]
-        if self.over_budget and self.dose is not None and self.budget is not None:
+    def refusals(self) -> tuple[str, ...]:
+        """What would be refused, or cannot be, besides the dose; empty if the plan can be run."""
+        found = list(self.walked.violations)
+        depth = self.depth_of_focus
+        if depth is not None and self.thickness_um is not None and self.thickness_um > depth.um:
             found.append(
-                f"dose {self.dose} must be at most the budget of {self.budget:.2g} Gy, by {self.dose_source}; expose "
-                "less, or pass accept_dose=True"
+                f"sample thickness {self.thickness_um:.3g} um must be at most the depth of focus, {depth.um:.3g} um at "
+                f"{depth.energy:.6g} eV; take a thinner one, or a zone plate with wider outer zones"
             )
         if self.free_bytes is not None and self.walked.bytes > self.free_bytes:
             found.append(
                 f"{self.walked.bytes / GB:.3g} GB of frames must fit on the disk, which has {self.free_bytes / GB:.3g} "
                 "GB left; make room, or bin"
             )
+        return tuple(found)
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """All that speaks against the plan, its dose included."""
+        return (*self.refusals, self.over_budget) if self.over_budget else self.refusals
+
+    @property
+    def not_checked(self) -> tuple[str, ...]:
+        """What was not checked, as nobody could tell, or it was not said what it is to be checked against."""
+        found = sorted(self.walked.unchecked)
+        if self.dose is None and self.walked.exposed_s:
+            found.append("dose, as no beam is known" if not self.dose_source else "dose, as no energy is known")
+        elif self.dose is not None and not self.walked.shuttered:
+            found.append("dose while nothing counts, as the plan moves no shutter")
+        if self.dose is not None and self.budget is None:
+            found.append("dose against a budget, as none is given")
+        if self.walked.energies and self.depth_of_focus is None:
+            found.append("depth of focus, as the energy does not know its optics")
+        elif self.depth_of_focus is not None and self.thickness_um is None:
+            found.append("thickness against the depth of focus, as none is given")
+        if self.walked.bytes and self.free_bytes is None:
+            found.append("room on the disk, as no folder is given")
         return tuple(found)
 
     def rows(self) -> list[tuple[str, str]]:
@@ -90,9 +143,12 @@ class Report:
             for name, (low, high) in walked.travel.items()
             if low != high
         ]
+        rows += list(walked.facts.items())
+        if (depth := self.depth_of_focus) is not None:
+            sample = "" if self.thickness_um is None else f", sample {self.thickness_um:.3g} um"
+            rows.append(("depth of focus", f"{depth.um:.3g} um at {depth.energy:.6g} eV{sample}"))
         rows += [("refused", sentence) for sentence in self.violations]
-        if walked.unchecked:
-            rows.append(("not checked", ", ".join(sorted(walked.unchecked))))
+        rows += [("not checked", one) for one in self.not_checked]
         if walked.unknown_times:
             rows.append(("times not known", ", ".join(sorted(walked.unknown_times))))
         return rows
@@ -111,7 +167,6 @@ def preflight(
     budget_Gy: float | None = None,
     folders: Sequence[Path] = (),
     thickness_um: float | None = None,
-    depth_of_focus_um: Mapping[float, float] | None = None,
     strict: bool = False,
 ) -> Report:
     """Walk through a plan without moving anything, and tell what it would do.
@@ -121,7 +176,8 @@ def preflight(
     plan : generator of Msg
         Consumed by this; make another to run it.
     energy : object, optional
-        The energy axis, for the dose and for lines that must be excited.
+        The energy axis, for the dose, for lines that must be excited, and for the depth of focus; what the plan itself
+        names as such if it is not given.
     times : TimeModel, optional
         What earlier runs have taught.
     beam : Beam, optional
@@ -131,9 +187,7 @@ def preflight(
     folders : sequence of Path
         Where detectors write.
     thickness_um : float, optional
-        Of the sample [µm].
-    depth_of_focus_um : mapping of float to float, optional
-        By energy [eV, µm].
+        Of the sample [µm]; it must not exceed the depth of focus of the optics that follow the energy.
     strict : bool
         Whether the first violation is raised as an error.
 
@@ -142,29 +196,18 @@ def preflight(
     ValueError
         What the plan itself refuses of its arguments; and, if strict, the first violation.
     """
-    walked = Walker(times or TimeModel(), energy, strict).walk(plan)
-    gray = None
-    if beam is not None and walked.exposed_s:
-        by_place: dict[tuple[float, ...], float] = {}
-        for (place, at), seconds in walked.exposed_s.items():
-            by_place[place] = by_place.get(place, 0.0) + beam.dose_per_s(at) * seconds
-        gray = max(by_place.values())
-    notes = []
-    if thickness_um is not None and depth_of_focus_um:
-        at, depth = min(depth_of_focus_um.items(), key=lambda one: one[1])
-        if thickness_um > depth:
-            notes.append(
-                f"sample thickness {thickness_um:.3g} um must be at most the depth of focus, {depth:.3g} um at "
-                f"{at:.6g} eV; take a thinner one, or a zone plate with wider outer zones"
-            )
-    free = min((shutil.disk_usage(folder).free for folder in folders if folder.exists()), default=None)
+    walker = Walker(times or TimeModel(), energy, strict)
+    walked = walker.walk(plan)
+    gray = math.nan if beam is None or not walked.exposed_s else largest_dose(walked.exposed_s, beam)
     report = Report(
         walked,
-        None if gray is None else Dose(gray),
+        None if math.isnan(gray) else Dose(gray),
         "" if beam is None else beam.source,
         budget_Gy,
-        free,
-        tuple(notes),
+        min((shutil.disk_usage(folder).free for folder in folders if folder.exists()), default=None),
+        [] if beam is None or math.isnan(gray) else [largest_dose(run.exposed_s, beam) for run in walked.runs],
+        thickness_um,
+        DepthOfFocus.of(walker.energy, walked.energies),
     )
     if strict and report.violations:
         raise ValueError(report.violations[0])

@@ -20,7 +20,9 @@ FEWEST = 5
 FACTORS = 0.2, 5.0
 """A factor beyond says that something else was measured."""
 
-DEFAULT_OFFSETS_S: Mapping[str, float] = {"set": 0.02, "trigger": 0.05, "stage": 0.2, "unstage": 0.2}
+DEFAULT_OFFSETS_S: Mapping[str, float] = {
+    "set": 0.02, "trigger": 0.05, "stage": 0.2, "unstage": 0.2, "prepare": 0.1, "kickoff": 0.05, "complete": 0.1,
+}  # fmt: skip
 """What an action takes besides its computed time where nothing was measured [s]."""
 
 DEFAULT_MESSAGES_S: Mapping[str, float] = {
@@ -85,8 +87,11 @@ class TimeModel:
 
     def seconds(self, action: str, device: str, computed: float) -> float:
         """Return what an action takes whose device computes a time for it [s]."""
-        known = self.actions.get((action, device)) or Experience(DEFAULT_OFFSETS_S.get(action, 0.0))
-        return known.seconds(computed)
+        return self.experience(action, device).seconds(computed)
+
+    def experience(self, action: str, device: str) -> Experience:
+        """Return what is known of an action of a device."""
+        return self.actions.get((action, device)) or Experience(DEFAULT_OFFSETS_S.get(action, 0.0))
 
     def knows(self, action: str, device: str) -> bool:
         """Tell whether earlier runs have shown it."""

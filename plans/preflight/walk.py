@@ -12,10 +12,13 @@ from typing import Any
 
 from bluesky.utils import Msg, MsgGenerator
 
+from whiteline.analysis.laws.fly_line import FlyLine
 from whiteline.plans.preflight.asked import REFUSALS, Devices, is_number
 from whiteline.plans.preflight.exposure import NOT_EXPOSED, Exposure
+from whiteline.plans.preflight.flying import ROTATION, Lines
 from whiteline.plans.preflight.times import TimeModel
-from whiteline.plans.preflight.walked import Walked
+from whiteline.plans.preflight.walked import Walked, WalkedRun
+from whiteline.plans.protocols import FlyPart
 from whiteline.plans.shutter import CLOSED, OPEN
 
 MOST_MESSAGES = 5_000_000
@@ -47,6 +50,9 @@ class Walker:
         self._groups: dict[Any, tuple[float, str, float]] = {}
         self._exposure = Exposure()
         self._triggered: list[Any] = []
+        self._energy_name = ""
+        self._lines = Lines(self.devices)
+        self._flown: list[tuple[Any, FlyLine]] = []
 
     def walk(self, plan: MsgGenerator[Any]) -> Walked:
         """Take all messages of a plan.
@@ -77,10 +83,13 @@ class Walker:
             found.by_cause["messages"] += own
         found.seconds = self._now
         found.exposed_s, found.shuttered = self._exposure.by_place(), self._exposure.shuttered
+        for number, run in enumerate(found.runs):
+            run.exposed_s = self._exposure.by_place(number)
         for one in self.devices.values():
             if one.rehearsal is not None:
                 found.travel |= {name: ends for name, ends in one.rehearsal.travel.items() if name not in found.travel}
                 found.facts |= one.rehearsal.summary()
+        found.facts |= self._lines.facts()
         return found
 
     def _handler(self, command: str) -> tuple[Handler | None, float]:
@@ -102,6 +111,8 @@ class Walker:
 
     def _on_set(self, message: Msg) -> None:
         one, value = self.devices[message.obj], message.args[0]
+        if one.noted:
+            return
         start, seconds = one.start() if one.on_sample else None, 0.0
         try:
             computed = one.move(value)
@@ -153,14 +164,67 @@ class Walker:
             self._spend(max(0.0, done - self._now), cause)
             if cause == "counting":
                 self._exposure.counted(done - begun)
+            elif cause == "flying":
+                self._expose_lines()
         return True
+
+    # lines that are flown
+
+    def _on_prepare(self, message: Msg) -> None:
+        one, seconds = self.devices[message.obj], 0.0
+        try:
+            computed = self._lines.prepare(one, message.args[0])
+        except REFUSALS as error:
+            self._violation(error)
+        else:
+            if computed is None:
+                self.found.unchecked.add(one.name)
+            seconds = computed or 0.0
+        self._begin(message, self._now + self._times.seconds("prepare", one.name, seconds), "moving")
+
+    def _on_kickoff(self, message: Msg) -> None:
+        name = self.devices[message.obj].name
+        self._begin(message, self._now + self._times.seconds("kickoff", name, 0.0), "flying")
+
+    def _on_complete(self, message: Msg) -> None:
+        one = self.devices[message.obj]
+        known = self._lines.complete(one)
+        if known is None:
+            self.found.unknown_times.add(one.name)
+            self._begin(message, self._now + self._times.seconds("complete", one.name, 0.0), "flying")
+            return
+        line, forecast = known
+        self.found.frames += forecast.frames
+        self.found.bytes += forecast.bytes
+        if hasattr(one.device, "line_result"):
+            self.found.events["fly"] += 1
+            self._flown.append((self._lines.axis_of(one, line), line))
+        energy = self._energy_now()
+        if not math.isnan(energy):
+            self._require_excited([one], energy)
+        self._begin(message, self._now + self._times.seconds("complete", one.name, forecast.seconds), "flying")
+
+    def _expose_lines(self) -> None:
+        """Note what the lines have exposed that are over, and where their axes are by then."""
+        for axis, line in self._flown:
+            energies = self._lines.energies.get(line) or (self._energy_now(),)
+            self.found.energies.update(one for one in energies if not math.isnan(one))
+            along = axis is not None and axis.on_sample and line.channel != ROTATION
+            middle = (line.first + line.last) / 2
+            if along:
+                self._exposure.flown(line.gate_s, energies, self._now, axis.name, middle)
+            else:
+                self._exposure.flown(line.length_s, energies, self._now)
+            if axis is not None:
+                self.devices.places[axis.device] = line.last
+                ends = self.found.travel.get(axis.name, (line.first, line.first))
+                self.found.travel[axis.name] = min(*ends, line.first, line.last), max(*ends, line.first, line.last)
+        self._flown.clear()
 
     def _on_configure(self, message: Msg) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         one, values = self.devices[message.obj], message.args[0]
-        if not callable(getattr(message.obj, "check", None)):
+        if not one.checks_settings:
             self.found.unchecked.add(one.name)
-            one.change(values)
-            return {}, {}
         try:
             one.configure(values)
         except REFUSALS as error:
@@ -178,7 +242,7 @@ class Walker:
         one.staged = staged
         if one.rehearsal is not None:
             one.rehearsal.stage() if staged else one.rehearsal.unstage()
-        if one.forecasts:
+        if one.forecasts or isinstance(device, FlyPart):
             self._spend(self._times.seconds("stage" if staged else "unstage", one.name, 0.0), "messages")
         return [device]
 
@@ -205,17 +269,20 @@ class Walker:
     def _on_open_run(self, message: Msg) -> str:
         about = message.kwargs
         self.found.up_to |= bool(about.get("may_stop_early"))
-        if self.energy is None:
-            self.energy = self.devices.named.get(dict(about.get("roles") or {}).get("energy", ""))
+        self._energy_name = dict(about.get("roles") or {}).get("energy", "")
+        self._exposure.run(len(self.found.runs))
+        self.found.runs.append(WalkedRun(self._now))
         return "preflight"
 
     def _on_close_run(self, _: Msg) -> str:
+        if self.found.runs:
+            self.found.runs[-1].seconds = self._now - self.found.runs[-1].begun
         return "preflight"
 
     def _on_create(self, message: Msg) -> None:
         stream = str(message.kwargs.get("name") or (message.args[0] if message.args else "primary"))
         self.found.events[stream] += 1
-        energy = math.nan if self.energy is None else self._energy_now()
+        energy = self._energy_now()
         triggered, self._triggered = self._triggered, []
         if stream not in NOT_EXPOSED and not math.isnan(energy) and triggered:
             self.found.energies.add(energy)
@@ -223,6 +290,11 @@ class Walker:
         self._exposure.event(stream, energy, self._now)
 
     def _energy_now(self) -> float:
+        """Return where the energy axis is [eV]; NaN as long as none is known."""
+        if self.energy is None:
+            self.energy = self.devices.named.get(self._energy_name)
+        if self.energy is None:
+            return math.nan
         value = self.devices[self.energy].start()
         return float(value) if is_number(value) else math.nan
 

@@ -151,10 +151,10 @@ def open_session(
         beam = BeamOnSample.best_known(beamline, material, beamline.energy.low)
     meter = None if beam is None or beamline.camera is None else DoseMeter(beam, "camera")
 
-    engine = RunEngine(LastingMetadata(folder / "metadata.json"), context_managers=[])
+    engine: Any = RunEngine(LastingMetadata(folder / "metadata.json"), context_managers=[])  # type: ignore[arg-type]
     engine.msg_hook = watch
     if not missing:
-        engine.preprocessors.append(SupplementalData(baseline=devices.baseline))
+        engine.preprocessors.append(SupplementalData(baseline=devices.baseline))  # type: ignore[no-untyped-call]
         engine.preprocessors.append(_guard(devices))
         close_when_halted(engine, devices.fast_shutter)
         devices.heartbeat.arm().wait(connect_s)

@@ -4,22 +4,28 @@ It is a message hook: it is called with each message just before it is processed
 of the message. What is waited for together counts for the one of the group that was computed to be the longest.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bluesky.utils import Msg
 
+from whiteline.plans.preflight.exposure import Beam, Exposure, Place, largest_dose, moves_sample
 from whiteline.plans.preflight.report import readable
 from whiteline.plans.preflight.times import TimeModel, Timing
-from whiteline.plans.protocols import Estimates, Forecasts
+from whiteline.plans.protocols import Estimates, Forecasts, Rehearses
 from whiteline.plans.shutter import CLOSED, OPEN
 
 MOST_KEPT = 20_000
 """Of the newest timings; older ones are forgotten."""
+
+ENERGY_DIGITS = 1
+"""Of an energy that was read back, for the dose, behind the point [eV]."""
 
 
 @dataclass
@@ -29,6 +35,7 @@ class _Action:
     computed: float
     begun: float
     cause: str
+    opens: bool = False
 
 
 @dataclass
@@ -41,10 +48,13 @@ class RunTimes:
         From its start to its end.
     by_cause : dict of str to float
         "counting", "moving", "shutter", "messages", "waiting" [s].
+    exposed_s : dict
+        How long the beam was on the sample, by place and energy [s, eV].
     """
 
     seconds: float = 0.0
     by_cause: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    exposed_s: dict[tuple[Place, float], float] = field(default_factory=dict)
 
     @property
     def dead_s(self) -> float:
@@ -61,6 +71,8 @@ class Stopwatch:
         Another hook, which is called first.
     clock : callable
         Seconds, that only grow.
+    energy : object, optional
+        The energy axis, for the dose; what the start document names as such if it is not given.
 
     Attributes
     ----------
@@ -71,16 +83,22 @@ class Stopwatch:
     """
 
     def __init__(
-        self, before: Callable[[Msg], None] | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        before: Callable[[Msg], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        energy: object = None,
     ) -> None:
         self.timings: list[Timing] = []
         self.messages: dict[str, list[float]] = defaultdict(list)
         self.last_run: RunTimes | None = None
-        self._before, self._clock = before, clock
+        self._before, self._clock, self._energy = before, clock, energy
         self._groups: dict[Any, list[_Action]] = defaultdict(list)
         self._previous: tuple[Msg, float] | None = None
         self._run: RunTimes | None = None
         self._run_begun = 0.0
+        self._exposure = Exposure()
+        self._staged: dict[str, Any] = {}
+        self._energy_of_run: Any = None
 
     def __call__(self, message: Msg) -> None:
         """Take note of a message that is about to be processed."""
@@ -92,11 +110,32 @@ class Stopwatch:
         self._previous = message, now
         if message.command in ("set", "trigger"):
             self._groups[message.kwargs.get("group")].append(_action(message, now))
-        elif message.command == "open_run":
-            self._run, self._run_begun = RunTimes(), now
-        elif message.command == "close_run" and self._run is not None:
-            self._run.seconds = now - self._run_begun
+        if (note := getattr(self, f"_on_{message.command}", None)) is not None:
+            note(message, now)
+
+    def _on_stage(self, message: Msg, _: float) -> None:
+        self._staged[str(getattr(message.obj, "name", ""))] = message.obj
+
+    def _on_open_run(self, message: Msg, now: float) -> None:
+        self._run, self._run_begun, self._exposure = RunTimes(), now, Exposure()
+        named = self._staged.get(dict(message.kwargs.get("roles") or {}).get("energy", ""))
+        self._energy_of_run = named if self._energy is None else self._energy
+
+    def _on_close_run(self, _: Msg, now: float) -> None:
+        if self._run is not None:
+            self._run.seconds, self._run.exposed_s = now - self._run_begun, self._exposure.by_place()
             self.last_run, self._run = self._run, None
+
+    def _on_set(self, message: Msg, now: float) -> None:
+        device, value = message.obj, message.args[0]
+        if isinstance(value, str) and value == CLOSED:
+            self._exposure.closed(now)
+        elif isinstance(value, int | float) and moves_sample(device):
+            self._exposure.moved(device.name, _position(device), float(value))
+
+    def _on_create(self, message: Msg, now: float) -> None:
+        stream = str(message.kwargs.get("name") or (message.args[0] if message.args else "primary"))
+        self._exposure.event(stream, round(_position(self._energy_of_run), ENERGY_DIGITS), now)
 
     def model(self, known: TimeModel | None = None) -> TimeModel:
         """Return what was learnt; what was not seen stays as it is known."""
@@ -118,6 +157,10 @@ class Stopwatch:
                 longest = max(actions, key=lambda one: (one.computed, one.begun))
                 self._keep(Timing(longest.action, longest.device, longest.computed, now - longest.begun))
                 self._spent(longest.cause, seconds)
+                if any(one.opens for one in actions):
+                    self._exposure.opened(now)
+                if longest.cause == "counting":
+                    self._exposure.counted(now - longest.begun)
             return
         if message.command == "sleep":
             self._spent("waiting", seconds)
@@ -141,18 +184,28 @@ def _action(message: Msg, now: float) -> _Action:
     if message.command == "trigger":
         computed = device.forecast({}).seconds if isinstance(device, Forecasts) else 0.0
         return _Action("trigger", name, float(computed), now, "counting")
-    value = message.args[0]
-    computed = 0.0
-    if isinstance(device, Estimates) and isinstance(value, int | float):
-        try:
+    value, computed = message.args[0], 0.0
+    with suppress(ValueError, TypeError, RuntimeError, AttributeError):  # the move itself will say why
+        if isinstance(device, Rehearses):
+            computed = device.rehearsal({}).move(value)
+        elif isinstance(device, Estimates) and isinstance(value, int | float):
             computed = device.duration(float(device.position), float(value))  # type: ignore[attr-defined]
-        except (AttributeError, ValueError, RuntimeError):
-            computed = 0.0  # the move itself will say why
-    return _Action("set", name, computed, now, "shutter" if value in (OPEN, CLOSED) else "moving")
+    if isinstance(value, str) and value in (OPEN, CLOSED):
+        return _Action("set", name, computed, now, "shutter", opens=value == OPEN)
+    return _Action("set", name, computed, now, "moving")
 
 
-def told(times: RunTimes, start: Mapping[str, Any]) -> str:
-    """Return the line that ends a run: time predicted and taken, dead time by cause, dose given.
+def _position(device: Any) -> float:
+    """Return where something stands; NaN if it does not say."""
+    try:
+        position = getattr(device, "position", None)
+    except RuntimeError:  # it is lost
+        position = None
+    return float(position) if isinstance(position, int | float) else math.nan
+
+
+def told(times: RunTimes, start: Mapping[str, Any], beam: Beam | None = None, number: int = 0) -> str:
+    """Return the line that ends a run: time taken and predicted, dead time by cause, dose given.
 
     Parameters
     ----------
@@ -160,14 +213,60 @@ def told(times: RunTimes, start: Mapping[str, Any]) -> str:
         Of the run.
     start : mapping
         Its start document; `preflight` of it holds what was predicted.
+    beam : Beam, optional
+        What is known of the beam; without it the dose is only told as it was predicted.
+    number : int
+        Which run of those that were predicted together, from 0.
     """
     predicted = dict(start.get("preflight") or {})
     text = f"taken {readable(times.seconds)}"
-    if (seconds := predicted.get("predicted_s")) is not None:
-        text += f", predicted {readable(float(seconds))}"
+    if (seconds := _of_run(predicted, "predicted_runs_s", number)) is not None:
+        text += f", predicted {'up to ' if predicted.get('up_to') else ''}{readable(seconds)}"
     causes = {cause: seconds for cause, seconds in times.by_cause.items() if cause != "counting"}
     parts = ", ".join(f"{cause} {readable(spent)}" for cause, spent in sorted(causes.items(), key=lambda one: -one[1]))
     text += f"; dead time {readable(times.dead_s)}" + (f": {parts}" if parts else "")
-    if (gray := predicted.get("dose_Gy")) is not None:
-        text += f"; dose {float(gray):.2g} Gy by {predicted.get('dose_source')}"
+    before = _of_run(predicted, "dose_runs_Gy", number)
+    gray = math.nan if beam is None else largest_dose(times.exposed_s, beam)
+    if beam is not None and not math.isnan(gray):
+        text += f"; dose {gray:.2g} Gy by {beam.source}"
+        text += f", predicted {before:.2g} Gy" if before is not None else ""
+    elif before is not None:
+        text += f"; dose predicted {before:.2g} Gy by {predicted.get('dose_source')}"
     return text
+
+
+def _of_run(predicted: Mapping[str, Any], key: str, number: int) -> float | None:
+    """Return what was predicted of a run, None if nothing was."""
+    values = list(predicted.get(key) or [])
+    return float(values[number]) if number < len(values) else None
+
+
+def at_end_of_run(
+    watch: Stopwatch, tell: Callable[[str], Any], beam: Callable[[], Beam | None] = lambda: None
+) -> Callable[[str, Mapping[str, Any]], None]:
+    """Return a subscriber of the run engine that tells the line of each run at its end.
+
+    Parameters
+    ----------
+    watch : Stopwatch
+        The hook of the same run engine.
+    tell : callable
+        Given the line.
+    beam : callable
+        Returns what is known of the beam by then, if anything.
+    """
+    starts: list[Mapping[str, Any]] = []
+    seen: dict[str, int] = {}
+
+    def document(name: str, doc: Mapping[str, Any]) -> None:
+        if name == "start":
+            starts[:] = [doc]
+        elif name == "stop" and starts and watch.last_run is not None:
+            start = starts.pop()
+            together = str(dict(start.get("preflight") or {}).get("uid", ""))
+            number = seen.get(together, 0)
+            seen.clear()
+            seen[together] = number + 1
+            tell(told(watch.last_run, start, beam(), number))
+
+    return document

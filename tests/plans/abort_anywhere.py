@@ -42,6 +42,9 @@ NAMED = {
     "counters dwell": "put counters_dwell back",
     "fluorescence dwell": "put fluorescence_dwell back",
     "staged": "unstage",
+    "under way": "stop ",
+    "velocities": "unstage",
+    "trigger modes": "unstage",
     "energy": "put energy back",
     "x": "put sample_x back",
     "y": "put sample_y back",
@@ -256,6 +259,7 @@ class Documents:
     def __call__(self, name: str, document: dict[str, Any]) -> None:
         if name == "start":
             self._filter, self._streams, self.open = HeldBack(), dict[str, str](), True
+            self._columns = dict[str, str]()
             self.events.append({})
         for kind, one in self._filter(name, document):
             if kind == "descriptor":
@@ -264,6 +268,13 @@ class Documents:
                 place = self._streams[one["descriptor"]], one["seq_num"]
                 assert place not in self.events[-1], f"{place} was let through twice"
                 self.events[-1][place] = one["data"]
+            elif kind == "stream_resource":
+                self._columns[one["uid"]] = one["data_key"]
+            elif kind == "stream_datum" and self._streams[one["descriptor"]] == "fly":
+                # how many frames a detector has taken depends on lines that were taken again
+                place = self._columns[one["stream_resource"]], one["seq_nums"]["start"]
+                assert place not in self.events[-1], f"{place} was let through twice"
+                self.events[-1][place] = {"stop": one["seq_nums"]["stop"]}
             elif kind == "stop":
                 self.exit_statuses.append(one["exit_status"])
                 self.open = False

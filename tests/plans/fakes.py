@@ -336,6 +336,8 @@ class FakeDetector(Fake):
 class FakeCamera(FakeDetector):
     """A camera whose frames are numbered."""
 
+    fixed_while_staged = frozenset({"frames"})
+
     def __init__(self, name: str, world: World) -> None:
         super().__init__(name, world, ["image"], dwell="exposure")
         self.frames = FakeSetting(f"{name}_frames", self, 7, fixed_while_staged=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import calibration_cases as calibrations
+import fly_cases as flying
 from bluesky.utils import MsgGenerator
 from calibration_cases import through_aperture
 from fakes import Fake, FakeAxis, FakeBeamline, Finished, World, finished
+from fly_fakes import FlyBeamline
 
 import whiteline.plans as plans
 from whiteline.analysis.live.fake import FakeLive
@@ -211,6 +213,12 @@ CASES = [
     Case("time_series", _time_series),
     Case("bias_series", _bias_series),
     Case("restore_positions", _restore_positions, moves=("energy", "x", "y")),
+    Case("fly_raster", flying.fly_raster, line=FlyBeamline),
+    Case("fly_raster", flying.strict_regions, "of two regions", line=FlyBeamline, every=3),
+    Case("fly_raster_stack", flying.fly_raster_stack, line=FlyBeamline, every=3),
+    Case("fly_xanes", flying.fly_xanes, line=FlyBeamline, every=2),
+    Case("fly_tomography", flying.fly_tomography, line=FlyBeamline, every=3),
+    Case("xanes_tomography", flying.xanes_tomography, line=FlyBeamline, every=6),
     Case("calibrate_energy", calibrations.calibrate_energy, line=calibrations.full_field, every=40),
     Case("calibrate_focus", calibrations.calibrate_focus, line=calibrations.full_field, every=40),
     Case("calibrate_magnification", calibrations.calibrate_magnification, line=calibrations.full_field, every=12),

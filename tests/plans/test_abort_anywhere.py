@@ -190,6 +190,12 @@ def without_step(named: str) -> Callable[[Any, Any], Any]:
         ("raster_stack", "restoring", without_step("put energy"), {"energy"}),
         ("mosaic", "restoring", without_step("put sample_y"), {"y"}),
         ("bias_series", "restoring", without_step("put bias"), {"bias"}),
+        ("fly_raster", "closing", nothing, {"shutter"}),
+        ("fly_raster", "restoring", without_step("put sample_x"), {"x"}),
+        ("fly_raster_stack", "restoring", without_step("put sample_y"), {"y"}),
+        ("fly_xanes", "restoring", without_step("put energy"), {"energy"}),
+        ("fly_tomography", "restoring", without_step("bring the sample"), {"sample in"}),
+        ("xanes_tomography", "restoring", without_step("put camera_exposure"), {"exposure"}),
     ],
 )
 def test_with_any_one_restore_removed_it_is_unsafe(

@@ -1,6 +1,6 @@
 """A preflight tells beforehand what a run does afterwards, and moves nothing."""
 
-import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,14 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import numpy as np
 import pytest
+from abort_anywhere import quiet_engine
 from bluesky import RunEngine
-from fakes import FakeBeamline
-from hypothesis import given
-from hypothesis import strategies as st
+from bluesky.utils import Msg
+from fakes import Fake, FakeBeamline
+from fly_fakes import FlyBeamline
+from public_plans import CASES, Case
 
+import whiteline.plans as plans
 from whiteline.plans.preflight import DoseExceeded, TimeModel, after_preflight, preflight
 from whiteline.plans.preflight.times import Experience, Timing
 from whiteline.plans.xanes import xanes
@@ -133,23 +136,145 @@ def test_a_plan_over_its_budget_is_refused_unless_that_is_accepted_and_then_reco
     assert start["sample_name"] == "NMC"
 
 
-@given(st.lists(st.floats(-800, 800), min_size=1, max_size=6), st.lists(st.floats(4000, 13000), min_size=1, max_size=4))
-def test_whatever_a_device_would_refuse_is_found_beforehand(places: list[float], energies: list[float]) -> None:
-    beamline = FakeBeamline()
+SEARCHING = {
+    "tune", "tune without a peak", "xanes_stack tuned", "calibrate_energy", "calibrate_focus", "calibrate_gap",
+    "focus_series", "scan_osa",
+}  # fmt: skip
+"""Cases whose end depends on what they find."""
 
-    def plan() -> Iterator[Any]:
-        for place in places:
-            yield from bps.mv(beamline.sample.x, place)
-        yield from bp.list_scan([beamline.counters], beamline.energy, energies)
+STEPPING = [case for case in CASES if case.line is not FlyBeamline]
+"""Cases that go step by step."""
 
-    report = preflight(plan())  # type: ignore[arg-type]
-    refused = any(abs(place) > 500 for place in places) or any(not 5000 <= one <= 12000 for one in energies)
-    assert bool(report.violations) == refused
-    if refused:
-        with pytest.raises(ValueError, match=re.escape(report.violations[0])):
-            RunEngine({}, context_managers=[])(plan())
+EXPOSED = "primary", "flat", "dark", "look", "tuning"
+"""Streams of what was measured; others tell of what was decided."""
+
+
+@pytest.mark.parametrize("case", STEPPING, ids=[case.name for case in STEPPING])
+def test_every_plan_is_walked_to_the_end_that_it_has_at_most(case: Case) -> None:
+    report = preflight(case.run(case.line()))
+    assert not report.violations
+    assert not report.walked.unchecked
+    if case.name in SEARCHING:
+        assert report.walked.up_to
+
+    events: Counter[str] = Counter()
+    line = case.line()
+    line.world.signal = case.signal
+    with quiet_engine() as engine:
+        engine(case.run(line), lambda name, doc: events.update(doc["num_events"]) if name == "stop" else None)
+    walked = report.walked.events
+    if report.walked.up_to:
+        assert all(walked[stream] >= events[stream] for stream in EXPOSED)
     else:
-        RunEngine({}, context_managers=[])(plan())
+        assert walked == events
+    assert report.walked.frames >= getattr(line.camera, "taken", 0)
+
+
+def test_a_search_is_costed_with_all_that_it_may_need() -> None:
+    # 3 energies of 9 places, and each series once more about what it may find
+    (focus,) = (case for case in CASES if case.name == "calibrate_focus")
+    assert preflight(focus.run(focus.line())).walked.events["primary"] == 3 * 2 * 9
+    # two foils: 21 points to find the edge, twice 21 about it
+    line = focus.line()
+    energy = plans.calibrate_energy(line.counters, line.energy, line.mono, line.wheel, ["Ni", "Co"], shutter=None)
+    report = preflight(energy)
+    assert report.walked.events["primary"] == 2 * (21 + 2 * 21)
+    low, high = report.walked.travel["energy"]
+    assert low == pytest.approx(7709 - 25)
+    assert high == pytest.approx(8333 + 25)
+
+
+def test_a_scan_that_may_stop_at_its_peak_is_costed_as_if_it_had_none() -> None:
+    def curve(early_stop: int) -> Any:
+        line = FakeBeamline()
+        return preflight(
+            plans.tune(
+                [line.counters], line.sample.x, span=20.0, points=21, signal="counters_incident", early_stop=early_stop
+            )
+        )
+
+    assert curve(3).walked.events == curve(0).walked.events == {"primary": 21, "tuned": 1}
+    assert curve(3).walked.up_to
+
+
+def test_the_declared_end_of_a_plan_of_somebody_else_marks_it() -> None:
+    line = FakeBeamline()
+    scan = bp.list_scan([line.counters], line.energy, [8300.0], md={"may_stop_early": True})
+    assert preflight(scan).walked.up_to
+
+
+def test_a_series_waits_from_one_beginning_to_the_next() -> None:
+    line = FakeBeamline()
+    once = {"detectors": [line.counters], "energy": line.energy, "energies": [8300.0, 8310.0], "dwell_s": 3.0}
+    single = preflight(xanes(**once), times=INSTANT).seconds
+    report = preflight(plans.time_series("xanes", once, times_s=[0.0, 100.0, 102.0]), times=INSTANT)
+    # the third is due while the second still counts
+    assert report.seconds == pytest.approx(100.0 + 2 * single, abs=0.2)
+    assert len(report.walked.runs) == 3
+    assert report.walked.runs[1].begun >= 100.0
+
+
+def test_a_sample_is_thinner_than_the_smallest_depth_of_focus_of_the_scan() -> None:
+    line = FakeBeamline()
+    line.energy.depth_of_focus = lambda energy: 23.2 * energy / 8000  # type: ignore[attr-defined]
+    scan: Any = lambda: stack(line, [7200.0, 8300.0])  # noqa: E731
+    # the energy is found by its role in the start document
+    assert not preflight(scan(), thickness_um=20.8).violations
+    (sentence,) = preflight(scan(), thickness_um=21.0).violations
+    assert sentence.startswith("sample thickness 21 um must be at most the depth of focus, 20.9 um at 7200 eV")
+    assert "thickness against the depth of focus, as none is given" in preflight(scan()).not_checked
+    assert "thickness" not in "".join(preflight(scan(), thickness_um=2.0).not_checked)
+
+
+def test_what_cannot_be_checked_is_said() -> None:
+    line = FakeBeamline()
+    plain = Fake("stage", line.world)
+
+    def moved() -> Iterator[Any]:
+        yield Msg("set", plain, 1.0, group="move")
+        yield Msg("wait", None, group="move")
+
+    assert preflight(moved()).not_checked == ("stage",)  # type: ignore[arg-type]
+    report = preflight(stack(line, [8300.0]), energy=line.energy)
+    assert report.not_checked == (
+        "dose, as no beam is known",
+        "depth of focus, as the energy does not know its optics",
+        "room on the disk, as no folder is given",
+    )
+    known = preflight(stack(line, [8300.0]), energy=line.energy, beam=Gray(), folders=[Path("/")])
+    assert "dose against a budget, as none is given" in known.not_checked
+    assert "dose, as no beam is known" not in known.not_checked
+
+    def without_shutter() -> Any:
+        return xanes([line.counters], line.energy, [8300.0], dwell_s=2.0)
+
+    open_all_the_time = preflight(without_shutter(), energy=line.energy, beam=Gray(), times=INSTANT)
+    assert open_all_the_time.dose is not None
+    assert open_all_the_time.dose.gray == pytest.approx(2.05)
+    assert any("the plan moves no shutter" in one for one in open_all_the_time.not_checked)
+
+
+def test_what_does_not_move_the_sample_does_not_spread_the_dose() -> None:
+    (focus,) = (case for case in CASES if case.name == "focus_series")
+    report = preflight(focus.run(focus.line()), beam=Gray(), times=INSTANT)
+    # eighteen looks at one place, each of ten frames of 0.1 s
+    assert len({place for place, _ in report.walked.exposed_s}) == 1
+    assert report.dose is not None
+    assert report.dose.gray == pytest.approx(18 * 10 * 0.1 * Gray().dose_per_s(8200.0), rel=0.1)
+
+
+def test_each_run_has_its_own_time_and_dose() -> None:
+    line = FakeBeamline()
+    report = preflight(
+        stack(line, [[8290.0, 8300.0], [8390.0]], frames=2, flats="none", darks="none"),  # type: ignore[list-item]
+        beam=Gray(),
+        times=INSTANT,
+    )
+    first, second = report.walked.runs
+    assert report.run_doses_Gy == pytest.approx([2 * 2 * 0.2 + 2 * 0.05, (2 * 0.2 + 0.05) * 2.0])
+    assert report.dose is not None
+    assert report.dose.gray == pytest.approx(sum(report.run_doses_Gy))
+    assert first.seconds > second.seconds > 0.4
 
 
 def test_a_strict_one_raises_the_first_violation() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fakes import FakeBeamline
+from fly_fakes import FlyBeamline
 from public_plans import FakeFeedback
 from running import taken
 
@@ -19,6 +19,11 @@ STACK: dict[str, Any] = {
     "exposure_s": 0.1,
 }  # fmt: skip
 RASTER: dict[str, Any] = {"detectors": ["counters"], "fast": "sample_x", "slow": "sample_y", "dwell_s": 0.1}
+FLY_RASTER: dict[str, Any] = {**RASTER, "detectors": ["fluorescence_triggered"], "capture": "capture"}
+TURN: dict[str, Any] = {
+    "camera": "camera_triggered", "rotation": "sample_rotation", "capture": "turning", "energy": "energy",
+    "sample": "sample", "shutter": "fast_shutter", "exposure_s": 0.1, "flat_frames": 1, "dark_frames": 1,
+}  # fmt: skip
 TILES: dict[str, Any] = {"area": [[0.0, 18.0], [0.0, 10.0]], "tile_um": [10.0, 10.0]}
 
 GOOD: dict[str, list[dict[str, Any]]] = {
@@ -34,6 +39,19 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         {**RASTER, "regions": [[[0.0, 1.0, 2], [5.0, 6.0, 2]]]},
     ],
     "raster_stack": [{**RASTER, **SPECTRUM, **TWO_BY_TWO}],
+    "fly_raster": [
+        {**FLY_RASTER, **TWO_BY_TWO, "snake": True, "energy": "energy", "shutter": "fast_shutter", "strict": True},
+        {**FLY_RASTER, "detectors": [], "regions": [[[0.0, 1.0, 2], [5.0, 6.0, 2]]], "retries": 1},
+    ],
+    "fly_raster_stack": [{**FLY_RASTER, **TWO_BY_TWO, "energy": "energy", "energies": [8330.0, 8350.0]}],
+    "fly_xanes": [
+        {
+            "detectors": [], "energy": "energy", "energy_range": [8330.0, 8350.0, 3], "capture": "capture",
+            "sweep": "energy_sweep", "dwell_s": 0.1,
+        }
+    ],
+    "fly_tomography": [{**TURN, "velocity": 60.0}, {**TURN, "projections": 20, "flats": "none", "darks": "none"}],
+    "xanes_tomography": [{**TURN, "energies": [8330.0, 8350.0], "projections": 20, "taken": [8330.0], "group": "one"}],
     "mosaic": [{"camera": "camera", "sample": "sample", "shutter": "fast_shutter", "exposure_s": 0.1, **TILES}],
     "raster_mosaic": [{**RASTER, **TILES, "points": [2, 2]}],
     "tune": [
@@ -67,6 +85,14 @@ CALIBRATIONS: dict[str, dict[str, Any]] = {
         "detectors": ["counters"], "energy": "energy", "undulator": "undulator", "energies": [8200.0, 8400.0],
         **SHUTTER,
     },
+    "calibrate_magnification": {
+        "camera": "camera", "energy": "energy", "axis": "sample_x", "shift": "shift", "sample": "sample",
+        "dwell_s": 0.1, **SHUTTER,
+    },
+    "find_rotation_centre": {
+        "camera": "camera", "energy": "energy", "rotation": "sample_rotation", "stage": "sample_x",
+        "centre": "rotation", "sample": "sample", "dwell_s": 0.1, **SHUTTER,
+    },
     "focus_series": {
         "detectors": ["counters"], "energy": "energy", "zone_plate": "plate", "dwell_s": 0.1, "edge_axis": "sample_x",
         "edge_range": [-1.5, 1.5, 61], "signal": "counters_incident", **SHUTTER,
@@ -91,6 +117,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("xanes_stack", {**STACK, "positions": [1.0, 2.0]}, "positions"),
     ("raster", {**RASTER, **TWO_BY_TWO, "path": "zigzag"}, "path"),
     ("raster", {**RASTER, "fast_range": [0.0, 1.0], "slow_range": [5.0, 6.0, 2]}, "fast_range"),
+    ("fly_raster", {**RASTER, **TWO_BY_TWO}, "capture"),
+    ("fly_raster", {**FLY_RASTER, **TWO_BY_TWO, "path": "fermat"}, "path"),
+    ("fly_tomography", {**TURN, "velocity": 60.0, "flats": "each"}, "flats"),
     ("tune", {"detectors": ["counters"], "axis": "sample_x", "span": "wide"}, "span"),
     ("time_series", {"plan": "raster_everything", "arguments": {}, "times_s": [0.0]}, "plan"),
     ("restore_positions", {"axes": ["sample_x"], "positions": ["far"]}, "positions"),
@@ -105,6 +134,9 @@ BEFORE_ANYTHING_MOVES: list[tuple[str, dict[str, Any], type[Exception], str]] = 
     ("xanes", {**SPECTRUM, "energy": "enrgy"}, TypeError, "energy = 'enrgy' cannot play this part"),
     ("raster", {**RASTER, "fast_range": [0.0, 1.0, 200], "slow_range": [0.0, 1.0, 200]}, OutOfRange, "fly_raster"),
     ("raster", {**RASTER, **TWO_BY_TWO, "detectors": ["camera"]}, TypeError, "is a camera"),
+    ("fly_raster", {**FLY_RASTER, **TWO_BY_TWO, "detectors": ["counters"]}, TypeError, "cannot be triggered"),
+    ("fly_raster", {**FLY_RASTER, **TWO_BY_TWO, "capture": "captrue"}, TypeError, "capture = 'captrue' cannot play"),
+    ("fly_raster", {**FLY_RASTER, **TWO_BY_TWO, "dwell_s": 1e-4}, OutOfRange, "rate of fluorescence"),
     ("tune", {"detectors": ["counters"], "axis": "sample_x", "span": -1.0}, OutOfRange, "span"),
     ("restore_positions", {"axes": ["sample_x"], "positions": [1e6]}, ValueError, "sample_x"),
 ]
@@ -116,9 +148,13 @@ items = [(name, number) for name, several in GOOD.items() for number in range(le
 class Worker:
     """What the queue server's worker makes of a namespace, and of an item of the queue."""
 
-    def __init__(self, line: FakeBeamline) -> None:
+    def __init__(self, line: FlyBeamline) -> None:
         self.line = line
-        devices = {device.name: device for device in [*line.devices, line.sample, FakeFeedback("feedback", line.world)]}
+        devices: dict[str, Any] = {
+            device.name: device for device in [*line.devices, line.sample, FakeFeedback("feedback", line.world)]
+        }
+        devices |= {"capture": line.capture, "turning": line.turning, "energy_sweep": line.sweep}
+        devices |= {"fluorescence_triggered": line.fly_fluorescence, "camera_triggered": line.fly_camera}
         namespace = {name: getattr(plans, name) for name in plans.__all__} | devices
         found = profile_ops.existing_plans_and_devices_from_nspace(nspace=namespace)
         self.plans, self.devices, self._plans_here, self._devices_here = found[:4]
@@ -143,7 +179,7 @@ class Worker:
 
 @pytest.fixture
 def worker() -> Worker:
-    return Worker(FakeBeamline())
+    return Worker(FlyBeamline())
 
 
 def test_every_public_plan_and_device_is_listed_with_its_description(worker: Worker) -> None:

@@ -1,15 +1,29 @@
 """What a watch on the run engine has seen makes the next preflight right."""
 
+import re
 import time
 from typing import Any
 
 import pytest
+from abort_anywhere import quiet_engine
 from bluesky import RunEngine
+from bluesky.utils import Msg
 from fakes import FakeBeamline
 
-from whiteline.beamline.stopwatch import RunTimes, Stopwatch, told
-from whiteline.plans.preflight import preflight
+from whiteline.beamline.stopwatch import RunTimes, Stopwatch, at_end_of_run, told
+from whiteline.plans.preflight import TimeModel, after_preflight, preflight
 from whiteline.plans.xanes import xanes
+from whiteline.plans.xanes_stack import xanes_stack
+
+
+class Gray:
+    """A beam of one gray a second at 8300 eV and below, of two above."""
+
+    source = "the figure of a test"
+
+    def dose_per_s(self, energy: float) -> float:
+        """Return the dose rate [Gy/s]."""
+        return 1.0 if energy <= 8300 else 2.0
 
 
 def scan(beamline: FakeBeamline, energies: list[float]) -> Any:
@@ -44,18 +58,100 @@ def test_it_remembers_what_an_earlier_session_has_learnt(tmp_path: Any) -> None:
         engine.msg_hook = watch
         engine(xanes([detector], beamline.energy, [8300.0, 8310.0], dwell_s=0.1))
         watch.save(path)
-    from whiteline.plans.preflight import TimeModel
-
     known = TimeModel.from_file(path)
     assert known.knows("trigger", "counters")
     assert known.knows("trigger", "fluorescence")
 
 
-def test_the_last_line_of_a_run_says_where_its_time_went() -> None:
-    times = RunTimes(100.0, {"counting": 60.0, "moving": 30.0, "shutter": 10.0})
-    line = told(times, {"preflight": {"predicted_s": 95.0, "dose_Gy": 2.5e6, "dose_source": "the last flat"}})
-    assert line == (
-        "taken 1 min 40 s, predicted 95.0 s; dead time 40.0 s: moving 30.0 s, shutter 10.0 s; dose 2.5e+06 Gy by the "
-        "last flat"
+def watched(messages: list[tuple[Msg, float]]) -> Stopwatch:
+    """Return a watch that has seen messages, each of which has taken its time [s]."""
+    now = [100.0]
+    watch = Stopwatch(clock=lambda: now[0])
+    for message, seconds in messages:
+        watch(message)
+        now[0] += seconds
+    return watch
+
+
+def test_the_time_of_a_run_is_divided_by_what_it_was_waited_for_and_its_dose_by_where_it_fell() -> None:
+    line = FakeBeamline()
+    line.world.energy = 8350.0
+
+    def frames(stream: str) -> list[tuple[Msg, float]]:
+        return [
+            (Msg("set", line.shutter, "Open", group="open"), 0.0),
+            (Msg("wait", None, group="open"), 0.5),
+            (Msg("trigger", line.camera, group="count"), 0.0),
+            (Msg("wait", None, group="count"), 3.0),
+            (Msg("set", line.shutter, "Closed", group="close"), 0.0),
+            (Msg("wait", None, group="close"), 0.5),
+            (Msg("create", None, name=stream), 0.01),
+            (Msg("save"), 0.02),
+        ]
+
+    def moved(x: float) -> list[tuple[Msg, float]]:
+        return [(Msg("set", line.sample.x, x, group="move"), 0.0), (Msg("wait", None, group="move"), 2.0)]
+
+    watch = watched([
+        (Msg("stage", line.energy), 1.0),
+        (Msg("open_run", roles={"energy": "energy"}), 0.1),
+        *frames("dark"),
+        *frames("primary"),
+        *moved(40.0),
+        *frames("primary"),
+        *frames("primary"),
+        (Msg("sleep", None, 7.0), 7.0),
+        (Msg("close_run"), 0.1),
+        (Msg("unstage", line.energy), 1.0),
+    ])  # fmt: skip
+    times = watch.last_run
+    assert times is not None
+    assert times.by_cause == pytest.approx(
+        {"messages": 0.1 + 4 * 0.03, "shutter": 4.0, "counting": 12.0, "moving": 2.0, "waiting": 7.0}
     )
-    assert told(times, {}).startswith("taken 1 min 40 s; dead time")
+    assert times.seconds == pytest.approx(sum(times.by_cause.values()))
+    assert times.dead_s == pytest.approx(13.22)
+    # two events where the sample was moved to, of 3 s each with the shutter open, at 2 Gy/s
+    start = {"preflight": {"predicted_runs_s": [22.0], "dose_runs_Gy": [11.0], "dose_source": "the last flat"}}
+    assert told(times, start, Gray()) == (
+        "taken 25.2 s, predicted 22.0 s; dead time 13.2 s: waiting 7.0 s, shutter 4.0 s, moving 2.0 s, messages 0.2 s; "
+        "dose 12 Gy by the figure of a test, predicted 11 Gy"
+    )
+
+
+def test_each_run_ends_with_its_own_line() -> None:
+    line, watch = FakeBeamline(), Stopwatch()
+    lines: list[str] = []
+    starts: list[dict[str, Any]] = []
+    with quiet_engine() as engine:
+        engine.msg_hook = watch
+        engine.subscribe(at_end_of_run(watch, lines.append, Gray))
+        engine.subscribe(lambda _, document: starts.append(document), "start")
+        engine(
+            after_preflight(
+                xanes_stack, line.camera, line.energy, [[8290.0, 8300.0], [8390.0]], sample=line.sample,
+                shutter=line.shutter, exposure_s=30.0, flats="none", darks="none", frames=1,
+                conditions={"beam": Gray(), "budget_Gy": 1.0}, accept_dose=True,
+            )
+        )  # fmt: skip
+        engine(xanes([line.counters], line.energy, [8300.0], dwell_s=0.1))
+    predicted = [one["preflight"] for one in starts[:2]]
+    assert predicted[0] == predicted[1]
+    first, second = predicted[0]["predicted_runs_s"]
+    assert first > 60 > second > 30
+    # of the fakes nothing takes its time, but each run is told what was predicted of it, and the dose that it was given
+    for text, seconds, gray in ((lines[0], first, 60), (lines[1], second, 60)):
+        assert re.match(rf"taken 0\.\d s, predicted {seconds:.1f} s; dead time 0\.\d s: ", text)
+        assert re.search(rf"; dose [\d.e-]+ Gy by the figure of a test, predicted {gray} Gy$", text)
+    assert len(lines) == 3
+    assert "predicted" not in lines[2]
+
+
+def test_a_run_that_nobody_predicted_says_what_it_took() -> None:
+    times = RunTimes(100.0, {"counting": 60.0, "moving": 30.0, "shutter": 10.0})
+    assert told(times, {}) == "taken 1 min 40 s; dead time 40.0 s: moving 30.0 s, shutter 10.0 s"
+    start = {"preflight": {"predicted_runs_s": [140.0], "up_to": True, "dose_runs_Gy": [3e6], "dose_source": "a flat"}}
+    assert told(times, start) == (
+        "taken 1 min 40 s, predicted up to 2 min 20 s; dead time 40.0 s: moving 30.0 s, shutter 10.0 s; dose predicted "
+        "3e+06 Gy by a flat"
+    )

@@ -11,7 +11,7 @@ from ophyd.status import Status
 LATER_S = 0.003
 """When a status fails that fails later, if no other message comes before [s]."""
 
-BEGIN = "set", "trigger"
+BEGIN = "set", "trigger", "prepare", "kickoff", "complete"
 """Messages that begin something."""
 
 Command = Callable[[Msg], Awaitable[Any]]

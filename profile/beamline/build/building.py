@@ -7,6 +7,7 @@ from whiteline.beamline.build.beam import beam_of
 from whiteline.beamline.build.calibrations import require_known
 from whiteline.beamline.build.detectors import detectors_of, surroundings_of
 from whiteline.beamline.build.devices import Devices
+from whiteline.beamline.build.flying import flying_of
 from whiteline.beamline.build.optics import optics_of
 from whiteline.beamline.build.stages import sample_stage
 from whiteline.beamline.description import Beamline
@@ -44,4 +45,6 @@ def build(
     require_known(measured)
     detectors = detectors_of(beamline, make_folders=make_folders)
     others = surroundings_of(beamline) | beam_of(beamline) | optics_of(beamline, measured)
-    return Devices(others | {"sample": sample_stage(beamline.sample)} | detectors, detectors=[*detectors, "heartbeat"])
+    known = others | {"sample": sample_stage(beamline.sample)} | detectors
+    flying = flying_of(beamline, known, make_folders=make_folders)
+    return Devices(known | flying, detectors=[*detectors, *flying, "heartbeat"])
