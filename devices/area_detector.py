@@ -71,6 +71,11 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         raise NotImplementedError
 
     @property
+    def image_key(self) -> str:
+        """Data key of its frames."""
+        return str(self._image_name)
+
+    @property
     def duration_per_point(self) -> float:
         """How long a trigger takes [s], readout included."""
         raise NotImplementedError

@@ -15,9 +15,9 @@ from ophyd.signal import EpicsSignalBase
 from ophyd.status import DeviceStatus, StatusBase
 
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
+from whiteline.devices.last_value import forget_last_value
 from whiteline.devices.lost_puts import put
 from whiteline.devices.searching import Search
-from whiteline.devices.last_value import forget_last_value
 from whiteline.devices.unanswered import forget_unanswered
 from whiteline.devices.write_access import restore_write_access
 

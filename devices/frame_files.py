@@ -117,6 +117,11 @@ class FramesFile(Part, FileStoreHDF5IterativeWrite, HDF5Plugin_V34):
         return self._errors > self._errors_before
 
     @property
+    def path(self) -> str:
+        """Where clients read the file of this staging."""
+        return str(self._fn)
+
+    @property
     def ended(self) -> bool:
         """Whether the file takes no more frames."""
         return self.failed or self.capture.get() != 1

@@ -189,7 +189,7 @@ class FlyLines:
         except FailedStatus as error:
             if not self._is_of_parts(error, begun):
                 raise
-            yield from self._end_attempt(begun)
+            yield from self._end_attempt([axis for axis, _ in moves], begun)
             return error
         return None
 
@@ -219,13 +219,13 @@ class FlyLines:
             if ending:
                 yield from stubs.wait(group=group)
 
-    def _end_attempt(self, begun: list[Any]) -> MsgGenerator[None]:
+    def _end_attempt(self, moved: Sequence[Any], begun: Sequence[Any]) -> MsgGenerator[None]:
         """Close the shutter, and end what is under way; what fails meanwhile because of the same is no news."""
         for left in range(len(self.parts), -1, -1):
             try:
                 if self._shutter is not None:
                     yield from stubs.mv(self._shutter, CLOSED)
-                for step in _gently_stopped(self.parts):
+                for step in (*resting(moved), *_gently_stopped(self.parts)):
                     yield from step.plan()
                 yield from stubs.checkpoint()
             except FailedStatus as error:

@@ -107,6 +107,8 @@ class FlyTable:
     def read(self, column: str, lines: slice = slice(None)) -> Numbers:
         """Return a column, shape (lines, pulses); NaN where a pulse did not come, or a line is not in its file.
 
+        Positions count from the zero of the axis, as those of a step scan do: that of an interferometer is elsewhere.
+
         Parameters
         ----------
         column : str
@@ -139,10 +141,17 @@ class FlyTable:
                 raise
             known = [number for number, there in zip(known, whole, strict=True) if there]
             values = stack.select(whole)[:]
-        if len(known) == len(found):
-            return np.asarray(values)
         found[known] = values
-        return found
+        zero = self._zero(column)
+        return found - zero if zero else found
+
+    def _zero(self, column: str) -> float:
+        """Return what the box reads, in a column of positions, where the axis is at 0; 0 if nothing says so."""
+        channel, _, what = column.rpartition("_")
+        if what not in ("mean", "start", "end"):
+            return 0.0
+        zero = float(self.stream.configuration.get(f"{self.prefix}{channel}_zero", 0.0))
+        return 0.0 if np.isnan(zero) else zero
 
     def gate_s(self, lines: slice = slice(None)) -> Numbers:
         """Return the length of each gate [s], shape (lines, pulses)."""

@@ -290,7 +290,7 @@ class FakeLineResult(Fake):
 
 
 Fault = str
-"""What goes wrong with a line: "trajectory", "unplugged", "pulses", "triggers", or "" for nothing."""
+"""What goes wrong with a line: "prepare", "trajectory", "unplugged", "pulses", "triggers", or "" for nothing."""
 
 
 class FakeCapture(FakePart):
@@ -388,6 +388,9 @@ class FakeCapture(FakePart):
         if value.pulses != self._pulses:
             raise Broken(f"{self.name} cannot take a line of {value.pulses} pulses among lines of {self._pulses}")
         self.velocity, self._row = value.velocity, None
+        if self.fault(self.attempts) == "prepare":
+            self.attempts += 1
+            return Failing(self, f"{self.name} has no file to write into")
         self.axes[value.channel]._put(value.begin(ACCELERATION_S))
         return status
 

@@ -119,6 +119,14 @@ def test_a_line_that_fails_is_taken_again_and_its_row_is_not_spoken_of(line: Fly
     assert run.fly.triggers("fluorescence").taken.all()
 
 
+def test_a_slow_axis_that_still_moves_when_a_line_fails_is_let_rest_and_sent_again(line: FlyBeamline) -> None:
+    line.sample.y.seconds = 0.02
+    line.capture.fault = lambda attempt: "prepare" if attempt in (0, 2) else ""
+    (run,) = taken(of(line))
+    np.testing.assert_allclose(run.map_of("capture_Ni_Ka"), pattern(COLUMNS[None, :], ROWS[:, None]))
+    assert line.sample.y.calls["stop"] == 2
+
+
 @pytest.mark.parametrize("batches", [1, MOST_BATCHES])
 def test_a_line_that_fails_each_time_ends_the_scan_with_its_sentence_and_those_before_can_be_read(
     line: FlyBeamline, monkeypatch: pytest.MonkeyPatch, batches: int

@@ -196,7 +196,7 @@ ARRAY_READINGS = {
     "BayerPattern_RBV": one_of("RGGB", "GBRG", "GRBG", "BGGR"),
     "Codec_RBV": "",
     "CompressedSize_RBV": 0,
-    "UniqueId_RBV": 0,
+    "UniqueId_RBV": -1,
     "TimeStamp_RBV": 0.0,
     "EpicsTSSec_RBV": 0,
     "EpicsTSNsec_RBV": 0,
