@@ -7,29 +7,27 @@ refers to it. However a line ends, the axis stands and has the velocity back tha
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ophyd import Component, Device, Signal
+from ophyd import Component
 from ophyd.status import DeviceStatus, StatusBase
 from ophyd.utils import RedundantStaging
 
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.laws.fly_line import FlyLine
-from whiteline.devices.capture_records import ARMED, DONE, GROUP, UNDER_WAY, CaptureRecords
+from whiteline.devices.capture_records import ARMED, DONE, GROUP, UNDER_WAY
+from whiteline.devices.captured_lines import CapturedLines
 from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Overdue, Refused, Stopped
 from whiteline.devices.fly_axis import FlyAxis
-from whiteline.devices.fly_documents import Document, StreamFile, Telling, stream_key
+from whiteline.devices.fly_documents import StreamFile
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN
-from whiteline.devices.shown import Computed, Parameter, done
+from whiteline.devices.shown import Parameter
 from whiteline.devices.together import halt, wait_for_rest
 from whiteline.devices.triggered import TriggeredDetector
-
-ACCEPT, AGAIN = "accept", "again"
-"""What a plan may say of a line."""
 
 LATE_S = 1.0
 """How long after the axis has arrived the last pulse may be told [s]."""
@@ -44,56 +42,7 @@ BYTES = 8
 """Of one number in the file."""
 
 
-class Verdict(Signal):
-    """What the plan says of the newest line: "accept", or "again" for one that is not to count."""
-
-    def check_value(self, value: str, **_: Any) -> None:
-        """Refuse any other word.
-
-        Raises
-        ------
-        ValueError
-            Naming the words.
-        """
-        if value not in (ACCEPT, AGAIN):
-            raise ValueError(f"{self.name} = {value!r} must be {ACCEPT!r} or {AGAIN!r}")
-
-    def put(self, value: str, **_: Any) -> None:
-        """Say it; raises `Refused` if there is no line to accept."""
-        self.check_value(value)
-        self.parent.judge(value)
-        super().put(value, force=True)
-
-    def set(self, value: str, **_: Any) -> StatusBase:
-        """Say it; done at once. Raises as `put`."""
-        self.put(value)
-        return done()
-
-
-class LineResult(Device):
-    """What came of the newest line; NaN where it is not known.
-
-    Attributes
-    ----------
-    pulses_missed : Computed
-        Pulses that did not come.
-    triggers_missed : Computed
-        Pulses that came, and started no exposure of the detector; 0 if none was triggered.
-    rows : Computed
-        Lines in the file, those that do not count included.
-    """
-
-    pulses_missed = Component(Computed, compute=lambda result: result.parent.pulses_missed, precision=0)
-    triggers_missed = Component(Computed, compute=lambda result: result.parent.triggers_missed, precision=0)
-    rows = Component(Computed, compute=lambda result: result.parent.rows, precision=0)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for part in self.component_names:
-            getattr(self, part).name = f"{self.parent.name}_{part}"
-
-
-class CaptureBox(CaptureRecords):
+class CaptureBox(CapturedLines):
     """A position-capture box.
 
     Parameters
@@ -121,8 +70,6 @@ class CaptureBox(CaptureRecords):
         Gate of the newest line [s].
     """
 
-    line = Component(Verdict, value=AGAIN, kind="omitted")
-    line_result = Component(LineResult, "", kind="omitted")
     dwell = Component(Parameter, value=float("nan"), unit="s", kind="config")
 
     def __init__(
@@ -149,18 +96,18 @@ class CaptureBox(CaptureRecords):
 
     def _forget(self) -> None:
         """Forget the lines of a run."""
-        self._file: StreamFile | None = None
+        self.forget_lines()
         self._line: FlyLine | None = None
         self._axis: FlyAxis | None = None
         self._moving: StatusBase | None = None
-        self._pulses: int | None = None
         self._kicked_off = False
-        self._row: int | None = None
-        self._accepted: list[int] = []
-        self._telling = Telling()
-        self.pulses_missed, self.rows = float("nan"), 0
 
     # what plans and preflight ask
+
+    @property
+    def axes(self) -> Mapping[str, Any]:
+        """The axis of each position channel along which lines go."""
+        return {channel: one.axis for channel, one in self._axes.items()}
 
     def channel_of(self, axis: Any) -> str:
         """Return the position channel of an axis.
@@ -554,81 +501,14 @@ class CaptureBox(CaptureRecords):
     def stop(self, *, success: bool = False) -> None:
         """Stop the axis, disarm the box, and let what is under way fail, or finish if that counts as a success."""
         where = f" with {self._axis.motor.name} at {self._axis.motor.last_seen}" if self._axis else ""
-        under_way = not self._idle.is_set()
         self.end_errand(f"was stopped{where}", success=success)
-        if not under_way:
-            self._leave_in_order()
+        # an errand that ends just now by itself leaves the line to go on
+        self._leave_in_order()
         self._kicked_off = False
 
     def pause(self) -> None:
         """End the line under way, as the RunEngine does when it pauses: it is taken anew when it resumes."""
-        self.stop(success=True)
-
-    # what the plan says, and what is told of it
-
-    def judge(self, verdict: str) -> None:
-        """Take what the plan says of the newest line.
-
-        Raises
-        ------
-        Refused
-            If a line is to be accepted that is not in the file.
-        """
-        if verdict == AGAIN:
-            self._row = None
-            return
-        if self._row is None or self.rows <= self._row:
-            raise Refused(f"{self.name} has no line that could be accepted: none has been completed")
-        if self._row not in self._accepted:
-            self._accepted.append(self._row)
-
-    @property
-    def triggers_missed(self) -> float:
-        """Pulses of the newest line that started no exposure; NaN if it is not known."""
-        if self.triggered is None or not self.triggered.is_staged:
-            return 0.0
-        return float(self.triggered.missed)
-
-    def get_index(self) -> int:
-        """Return how many lines count."""
-        return len(self._accepted)
-
-    def collect_asset_docs(self, index: int | None = None) -> Iterator[Document]:
-        """Yield the documents of the lines that count, and that were not told of yet; or of those told last.
-
-        At most those that lie side by side in the file: the RunEngine gives the documents of one call the same numbers.
-        """
-        if self._file is None:
-            return
-        waiting = self._accepted[self._telling.told : index]
-        count = next((n for n, row in enumerate(waiting) if row != waiting[0] + n), len(waiting))
-        first, stop = self._telling.next(self._telling.told + count)
-        if stop > first:
-            yield from self._file.told(self._accepted[first], self._accepted[stop - 1] + 1)
-
-    def describe_collect(self) -> dict[str, dict[str, Any]]:
-        """Describe the columns of a line.
-
-        Raises
-        ------
-        Refused
-            If no line was prepared: then nobody knows how many pulses a line has.
-        """
-        if self._pulses is None:
-            raise Refused(f"{self.name} does not know how many pulses a line has; prepare the first line before")
-        errand = Errand(self, self.needed_signals)
-        pulses = self._pulses
-        units = dict(zip(self.words(errand, self.channels), self.words(errand, self.units), strict=True))
-        columns = self.words(errand, self.columns)
-        return {
-            f"{self.name}_{column}": stream_key(self.prefix, [pulses], "<f8", _unit(column, units))
-            for column in columns
-        }
-
-
-def _unit(column: str, units: Mapping[str, str]) -> str:
-    """Return the unit of a column, from those of the position channels."""
-    channel, _, what = column.rpartition("_")
-    if channel in units:
-        return units[channel]
-    return {"counts": "counts", "frames": "frames"}.get(what, "s" if channel == "time" else "")
+        try:
+            self.stop(success=True)
+        except DeviceError as error:  # it is told again when the line is taken anew
+            self.log.warning("%s was not stopped for a pause: %s", self.name, error)

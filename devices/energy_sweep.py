@@ -16,7 +16,7 @@ from whiteline.analysis.laws.fly_line import EVEN_S, FlyLine
 from whiteline.devices.energy import Energy
 from whiteline.devices.errands import ANSWER_S, Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Refused, Stopped
-from whiteline.devices.fly_axis import FlyAxis
+from whiteline.devices.fly_axis import FlyAxis, made_early
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.lost_puts import put
 from whiteline.devices.monochromator import LOCKS_S
@@ -90,6 +90,8 @@ class EnergySweep(Watchful):
         self._bragg = FlyAxis(energy.monochromator.bragg)
         self._forget()
         super().__init__(prefix, name=name, **kwargs)
+        for axis in energy.axes:
+            made_early(axis, "velocity" if isinstance(axis, UndulatorGap) else "highest_velocity")
         energy.monochromator.bragg.subscribe(self.wake, event_type=Positioner.SUB_START, run=False)
 
     def _forget(self) -> None:
@@ -362,7 +364,7 @@ class EnergySweep(Watchful):
             try:
                 put(signal, velocity)
             except DeviceError as error:
-                problems.append(str(error))
+                problems.append(f"it could not be given back its {velocity:.6g}: {error}")
         if problems:
             raise DeviceError("; ".join(problems))
 
@@ -381,14 +383,16 @@ class EnergySweep(Watchful):
 
     def stop(self, *, success: bool = False) -> None:
         """Stop all that follows, and let what is under way fail, or finish if that counts as a success."""
-        under_way = not self._idle.is_set()
         self.end_errand("was stopped in a sweep", success=success)
-        if not under_way:
-            self._leave_in_order()
+        # an errand that ends just now by itself leaves the sweep to go on
+        self._leave_in_order()
 
     def pause(self) -> None:
         """End the sweep under way, as the RunEngine does when it pauses: it is taken anew when it resumes."""
-        self.stop(success=True)
+        try:
+            self.stop(success=True)
+        except DeviceError as error:  # it is told again when the sweep is taken anew
+            self.log.warning("%s was not stopped for a pause: %s", self.name, error)
 
 
 def _late_s(axis: Positioner) -> float:

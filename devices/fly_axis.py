@@ -43,6 +43,7 @@ class FlyAxis:
     def __init__(self, axis: SampleAxis | Motor) -> None:
         self.axis = axis
         self.motor: Any = axis.fine_axis if isinstance(axis, SampleAxis) else axis
+        made_early(self.motor, "highest_velocity")
         self._before: float | None = None
         self._ahead = 0.0
 
@@ -215,11 +216,18 @@ class FlyAxis:
         before, self._before = self._before, None
         if before is None:
             return
-        if errand is None:
-            put(self.motor.velocity, before)
-        else:
-            completed, pv = errand.put(self.motor.velocity, before), self.motor.velocity.setpoint_pvname
+        pv = self.motor.velocity.setpoint_pvname
+        if errand is not None:
+            completed = errand.put(self.motor.velocity, before)
             errand.until(completed, ANSWER_S, f"{pv} to take {before:.6g} again")
+            return
+        try:
+            put(self.motor.velocity, before)
+        except Lost as error:
+            raise Lost(
+                f"{pv} could not be given back its {before:.6g} {self.motor.egu}/s, as its IOC has gone: see to it "
+                "when that runs again"
+            ) from error
 
     def _await(self, errand: Errand, status: Any, seconds: float, ended: Callable[[StatusBase], None]) -> None:
         status.add_callback(ended)
@@ -263,3 +271,12 @@ class FlyAxis:
                 "the box take the position of the record as its zero"
             )
         return position
+
+
+def made_early(device: Any, attribute: str) -> None:
+    """Make a signal that would be made when it is first asked for, so that it is connected then, and can be checked."""
+    waits, device.lazy_wait_for_connection = device.lazy_wait_for_connection, False
+    try:
+        getattr(device, attribute)
+    finally:
+        device.lazy_wait_for_connection = waits

@@ -55,6 +55,10 @@ UNITS = {
     "NANO:interferometer:1:position": "um",
     "NANO:bias:voltage": "V",
     "NANO:spectrometer:integration_time": "s",
+    "TXM:capture:Gate_RBV": "s",
+    "NANO:capture:Gate_RBV": "s",
+    "NANO:capture:Start_RBV": "um",
+    "ID:gap:velocity": "mm/s",
 }
 """Units that the description does not name; those that a device of the beamline uses are checked."""
 
@@ -98,6 +102,15 @@ def test_every_process_variable_exists_and_is_right(answer: dict[str, Any]) -> N
 def test_a_device_uses_nothing_that_was_not_checked(answer: dict[str, Any]) -> None:
     """Describing and reading every device asks for no further process variable."""
     assert answer["late"] == []
+
+
+def test_what_fly_scans_use_is_checked_with_the_rest(answer: dict[str, Any]) -> None:
+    """The limits of velocities, which nothing else asks for, too."""
+    found = {one["needed"]["pv"]: one["needed"]["device"] for one in answer["found"]}
+    assert [pv.rpartition(":")[2] for pv, device in found.items() if device == "capture"].count("Arm") == 1
+    assert {"MONO:bragg.VMAX", "ID:gap:velocity"} <= set(found)
+    assert any(pv.endswith("sample:fine:x.VMAX") for pv in found)
+    assert any(device.endswith("_triggered") and pv.endswith("UniqueId_RBV") for pv, device in found.items())
 
 
 def test_everything_that_the_description_names_is_used_by_a_device(twin: Simulated, answer: dict[str, Any]) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WIDE = 200
 """Columns of the table where it is written into a file or a pipe: no name is broken there."""
 
+NARROW = 100
+"""Columns of a terminal under which values are cut sooner."""
+
 SEARCH = ("EPICS_CA_ADDR_LIST", "EPICS_CA_AUTO_ADDR_LIST", "EPICS_CA_SERVER_PORT")
 """Environment variables that say where IOCs are searched for."""
 
@@ -59,20 +62,21 @@ def check(
     with console.status(f"asking for the process variables of {len(devices)} devices"):
         found = ask(devices, description, timeout)
     if not missing_only:
-        console.print(_table(found))
+        console.print(_table(found, console.width))
     _conclude(console, found, description.pvs(), len(devices))
     if any(one.problem for one in found):
         raise typer.Exit(1)
 
 
-def _table(found: Sequence["Found"]) -> Table:
+def _table(found: Sequence["Found"], width: int) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("device", no_wrap=True)
     table.add_column("process variable", overflow="fold", ratio=1)
     table.add_column("there")
     table.add_column("type", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    table.add_column("value", no_wrap=True, max_width=18)
+    # in a narrow terminal values give way to names
+    table.add_column("value", no_wrap=True, max_width=18 if width >= NARROW else 9)
     table.add_column("ms", justify="right", no_wrap=True)
     device = ""
     for one in found:
