@@ -129,23 +129,23 @@ def calibrate_gap(
                 source=here.source,
             )
 
+        # first back to where it was: a table that does not reach there would refuse it
+        for step in home:
+            yield from step.plan()
         found = yield from conclude("undulator.gap", run, make, signal=held, apply=apply)
         if found.applied:
-            # a table that does not reach to where the energy was would refuse to take it back there
-            steps[:] = [putting_back(energy, min(max(where, low), high)) if one is back else one for one in steps]
+            steps[:] = [one for one in steps if one not in home]
         return found
 
-    low, high = min(wanted), max(wanted)
-    where, back = low, putting_back(energy, low)
+    home: list[Step] = []
 
     def scan() -> MsgGenerator[Calibrated]:
-        nonlocal where, back
         steps.extend(tuning.steps())
         steps.extend(unstaging(energy, *detectors))
-        home = yield from bps.rd(axis, default_value=None)
-        if home is not None:
-            where, back = float(home), putting_back(energy, home)
-            steps.append(back)
+        here = yield from bps.rd(axis, default_value=None)
+        if here is not None:
+            home.append(putting_back(energy, here))
+            steps.extend(home)
         settings = dwells_of(detectors)
         if dwell_s is not None:
             yield from remember(settings, steps)
