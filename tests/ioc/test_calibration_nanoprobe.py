@@ -71,7 +71,6 @@ def test_the_gap_is_where_the_beam_is_brightest(devices: Any, microscope: Any) -
         # the law that the energy axis went by is off by the hidden error, and the table is not
         assert abs(gap - best) < GAP_ERROR_MM / 8
         assert abs(gap - best) < 6 * float(found.calibration.predicted_error(energy)) + 1e-4
-    # where it was the table does not reach
     # back where it was, though the table does not reach there
     assert devices.energy.position == pytest.approx(home, abs=0.1)
     assert not energies[0] <= home <= energies[1]
