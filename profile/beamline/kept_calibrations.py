@@ -9,15 +9,14 @@ so that it is never half there.
 """
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whiteline.analysis.calibration import Calibration, calibration_from_json
 from whiteline.beamline.build.calibrations import KINDS, require_known
+from whiteline.beamline.whole_files import write_whole
 
 STREAM = "calibration"
 """Of the events that plans record what they have found in."""
@@ -106,8 +105,7 @@ class KeptCalibrations:
             {"run": one.run, "event": one.event, "time": one.time, "calibration": json.loads(one.calibration.to_json())}
             for one in (*history, kept)
         ]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(self._file(of), json.dumps({"form": FORM, "of": of, "history": entries}, indent=1))
+        write_whole(self._file(of), json.dumps({"form": FORM, "of": of, "history": entries}, indent=1))
 
     def history(self, of: str) -> tuple[Kept, ...]:
         """Return all calibrations of a thing that were kept, the oldest first.
@@ -156,23 +154,3 @@ class KeptCalibrations:
 
     def _file(self, of: str) -> Path:
         return self.folder / f"{of}.json"
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that there is always a whole one, the old one or the new."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -5,10 +5,11 @@ people can read.
 """
 
 import json
-import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
+
+from whiteline.beamline.whole_files import write_whole
 
 
 class LastingMetadata(MutableMapping[str, Any]):
@@ -61,11 +62,5 @@ class LastingMetadata(MutableMapping[str, Any]):
             text = json.dumps(values, indent=1)
         except TypeError as error:
             raise TypeError(f"metadata must be plain numbers, texts, lists and dictionaries: {error}") from error
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        with beside.open("w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        write_whole(self._path, text + "\n")
         self._values = values
