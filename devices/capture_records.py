@@ -4,6 +4,7 @@ The box compares one of its position channels, or its clock, with where pulses s
 writes a table by line. It may be unplugged while its IOC runs: then nothing that it is told is ever completed.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath, PureWindowsPath
@@ -18,7 +19,7 @@ from whiteline.devices.errands import ANSWER_S, Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue
 from whiteline.devices.frame_files import SUFFIX
 from whiteline.devices.lost_puts import put
-from whiteline.devices.settings import settle
+from whiteline.devices.settings import settle, settle_together
 
 IDLE, ARMED, RUNNING, DONE, FAILED = "Idle", "Armed", "Running", "Done", "Failed"
 UNDER_WAY = ARMED, RUNNING
@@ -84,6 +85,8 @@ class CaptureRecords(Watchful):
 
     def __init__(self, prefix: str, *, name: str, write: str, read: str, **kwargs: Any) -> None:
         self._write, self._read = write, read
+        self._looking = threading.Lock()
+        self._channels_known: tuple[str, ...] = ()
         super().__init__(prefix, name=name, **kwargs)
 
     @property
@@ -133,6 +136,11 @@ class CaptureRecords(Watchful):
         self.require_plugged()
         settle(errand, signal, wanted, self.wake)
 
+    def see_to_all(self, errand: Errand, wanted: Sequence[tuple[Any, Any]]) -> None:
+        """Have settings in force that do not depend on each other; raises as `see_to`."""
+        self.require_plugged()
+        settle_together(errand, wanted, self.wake)
+
     def words(self, errand: Errand, signal: Any) -> tuple[str, ...]:
         """Return a list of names that the box gives."""
         told = errand.ask(signal)
@@ -150,13 +158,14 @@ class CaptureRecords(Watchful):
         DeviceError
             If the box has no such channel.
         """
-        known = self.words(errand, self.channels)
+        known = self._channels_known = self._channels_known or self.words(errand, self.channels)
         if channel not in known:
             raise DeviceError(
                 f"{self.name} has no channel {channel!r} at its IOC, which has {', '.join(known)}; correct "
                 "[capture.channels] of the description, or the IOC"
             )
-        return float(errand.ask(self.positions)[known.index(channel)])
+        with self._looking:  # axes that move at the same time look by this, too
+            return float(errand.ask(self.positions)[known.index(channel)])
 
     # lines
 
@@ -217,16 +226,16 @@ class CaptureRecords(Watchful):
         name = str(uuid4())
         windows = PureWindowsPath(self._write).drive != ""
         folder = str(self._write).rstrip("/\\") + ("\\" if windows else "/")
-        for signal, wanted in (
+        settings = [
             (self.file_template, "%s%s_%6.6d.h5"),
             (self.auto_increment, "No"),
             (self.create_directory, -3),
-            (self.file_path, folder),
             (self.file_name, name),
             (self.file_number, 0),
             (self.pulses, int(pulses)),
-        ):
-            self.see_to(errand, signal, wanted)
+        ]
+        self.see_to_all(errand, settings)
+        self.see_to(errand, self.file_path, folder)  # after the word whether folders are made
         self.press(errand, self.open_file)
         opened = errand.ask(self.capture)
         if opened != "Open":

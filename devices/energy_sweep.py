@@ -1,73 +1,37 @@
 """A sweep of the energy: while the capture box moves Bragg at constant speed, all that follows it goes in step.
 
-Crystal gap, undulator gap and the optics each get a velocity with which they begin and end together with Bragg. Over a
-sweep they go along straight lines, where their laws are curved: how far they are off in between is computed beforehand,
-and a sweep that is too long for it is refused. Each has the velocity back that it had, however the sweep ends.
+Crystal gap, undulator gap and the optics each get a velocity with which they begin and end together with Bragg. Each
+has the velocity back that it had, however the sweep ends.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ophyd.status import StatusBase
 
-from whiteline.analysis.checks import OutOfRange, require, require_energy
+from whiteline.analysis.checks import require, require_energy
 from whiteline.analysis.laws.fly_line import EVEN_S, FlyLine
 from whiteline.devices.energy import Energy
 from whiteline.devices.errands import ANSWER_S, Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Refused, Stopped
-from whiteline.devices.fly_axis import FlyAxis, made_early
+from whiteline.devices.fly_axis import FlyAxis
+from whiteline.devices.fly_velocity import made_early
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.lost_puts import put
 from whiteline.devices.monochromator import LOCKS_S
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Positioner
-from whiteline.devices.targets import HARMONIC_DEAD_BAND, HEIGHT_DEAD_BAND_UM
+from whiteline.devices.sweep_followers import Follower, followers_of, late_s, require_able
 from whiteline.devices.together import halt, wait_for_rest
 from whiteline.devices.undulator import UndulatorGap
 
 BRAGG = "bragg"
 """Position channel of the Bragg angle."""
 
-FOCUS_SHARE = 0.1
-"""By what part of the depth of focus the optics may be off in the middle of a sweep."""
-
-ALONG_UM, MAGNIFICATION_SHARE = 20.0, 1e-4
-"""By how much what does not focus, as the aperture, may be off along the beam in the middle of a sweep [µm]; and by
-what part of its distance, where that is more, as the detector, on which the magnification depends."""
-
 COMES_TO_SPEED_S = 0.2
 """How long before the first pulse all that follows has its velocity, at least [s]."""
 
 STARTS_S = 30.0
 """How long after its kickoff Bragg may begin to move [s]: the shutter opens meanwhile, or the box is armed."""
-
-
-@dataclass(frozen=True)
-class Follower:
-    """What follows Bragg in a sweep.
-
-    Parameters
-    ----------
-    axis : Positioner
-        The axis.
-    first, last : float
-        Where it belongs at the first pulse, and at the end of the last gate [unit of the axis].
-    velocity : float
-        That takes it from one to the other in the time of the pulses [unit/s].
-    late_s : float
-        By how much a command that is given when Bragg starts is behind one of constant velocity [s].
-    """
-
-    axis: Positioner
-    first: float
-    last: float
-    velocity: float
-    late_s: float
-
-    def way(self, before_s: float) -> tuple[float, float]:
-        """Return where it starts and ends, if Bragg starts so long before the first pulse [s]."""
-        rate = self.velocity if self.last > self.first else -self.velocity
-        return self.first - rate * (before_s - self.late_s), self.last + rate * (before_s - self.late_s)
 
 
 class EnergySweep(Watchful):
@@ -125,7 +89,7 @@ class EnergySweep(Watchful):
         mono = self.energy.monochromator
         begin, end = float(mono.angle(float(first))), float(mono.angle(float(last)))
         axes = self.energy.axes
-        late = max((_late_s(axis) for axis in axes if axis is not mono.bragg), default=0.0)
+        late = max((late_s(axis) for axis in axes if axis is not mono.bragg), default=0.0)
         even_s = max(EVEN_S, late + COMES_TO_SPEED_S)
         step = (end - begin) / (pulses - 1)
         return FlyLine(BRAGG, begin - step / 2, step, pulses, gate_s, even_s)
@@ -148,65 +112,12 @@ class EnergySweep(Watchful):
         if line.channel != BRAGG:
             raise ValueError(f"{self.name} follows lines along {BRAGG!r}, and not along {line.channel!r}")
         self._bragg.check(line)
-        before_s = self._bragg.run_up_s(line)
-        for one in self._followers_of(line):
-            if one.velocity > (most := _highest_velocity(one.axis)):
-                unit = f"{one.axis.egu}/s"
-                slow = line.gate_s * one.velocity / most
-                raise OutOfRange(
-                    f"velocity of {one.axis.name}", one.velocity, f"must not exceed {most:.6g} {unit}", unit,
-                    f"dwell {slow:.4g} s or longer",
-                )  # fmt: skip
-            for position in one.way(before_s):
-                one.axis.check_value(position)
+        require_able(followers_of(self.energy, line), line.gate_s, self._bragg.run_up_s(line))
 
     def forecast_line(self, line: FlyLine) -> Forecast:
         """Return how long a sweep takes from rest to rest; raises as `check_value`."""
         self.check_value(line)
         return Forecast(float(self._bragg.seconds(line)))
-
-    def _followers_of(self, line: FlyLine) -> list[Follower]:
-        energy, mono = self.energy, self.energy.monochromator
-        first, last = self.energies(line)
-        middle = mono.energy_at((line.first + line.last) / 2)
-        undulator = energy.undulator
-        harmonic = undulator.choice_at(middle, undulator.choice, keep=energy.keeps_harmonic).harmonic
-        places = [
-            {leg.axis: float(leg.position) for leg in energy.legs(one, harmonic)} for one in (first, middle, last)
-        ]
-        found = []
-        for axis in places[0]:
-            begin, between, end = (one[axis] for one in places)
-            if axis is mono.bragg or abs(end - begin) <= axis.tolerance:
-                continue
-            self._require_straight(axis, (begin + end) / 2, between, middle, harmonic)
-            found.append(Follower(axis, begin, end, abs(end - begin) / line.length_s, _late_s(axis)))
-        return found
-
-    def _require_straight(self, axis: Positioner, straight: float, wanted: float, middle: float, harmonic: int) -> None:
-        """Refuse a sweep in whose middle an axis that goes along a straight line is too far off."""
-        energy = self.energy
-        off, most, unit = 0.0, 1.0, axis.egu
-        if axis is energy.monochromator.crystal_gap:
-            off, most, unit = (
-                energy.monochromator.height_error_um(straight, wanted),
-                HEIGHT_DEAD_BAND_UM,
-                "um of height",
-            )
-        elif axis is energy.undulator.gap:
-            off = energy.undulator.off_peak_eV(harmonic, straight, wanted)
-            most, unit = HARMONIC_DEAD_BAND * energy.undulator.width(middle, harmonic), "eV"
-        elif axis is getattr(getattr(energy, "zone_plate", None), "z", None):
-            depth = float(energy.depth_of_focus(middle))
-            off, most, unit = 1e3 * (straight - wanted), FOCUS_SHARE * depth, "um along the beam"
-        elif axis.egu == "mm":
-            off, unit = 1e3 * (straight - wanted), "um along the beam"
-            most = max(ALONG_UM, 1e3 * MAGNIFICATION_SHARE * abs(wanted))
-        if abs(off) > most:
-            raise OutOfRange(
-                f"{axis.name} in the middle of a sweep, at {middle:.1f} eV", abs(off),
-                f"off would be more than {most:.3g} {unit}", unit, "divide the sweep into shorter ones",
-            )  # fmt: skip
 
     # staging
 
@@ -247,7 +158,7 @@ class EnergySweep(Watchful):
         if not self._begun:
             raise Refused(f"{self.name} is not staged; stage it first")
         self.check_value(line)
-        followers, before_s = self._followers_of(line), self._bragg.run_up_s(line)
+        followers, before_s = followers_of(self.energy, line), self._bragg.run_up_s(line)
         self._line, self._followers = line, followers
 
         def bring(errand: Errand) -> None:
@@ -258,11 +169,12 @@ class EnergySweep(Watchful):
             moving = {one.axis: one.way(before_s)[0] for one in followers}
             self._go(moving, None)
             self._see_to_end(errand, "reach its run-up")
+            self._set_velocities(errand)
 
         return self._run(bring)
 
     def kickoff(self) -> StatusBase:
-        """Wait until Bragg starts, and start all that follows with it.
+        """Wait until Bragg starts, and start all that follows with it, at the velocities that they were given before.
 
         Kick it off before the capture box, and wait for both together.
 
@@ -282,11 +194,6 @@ class EnergySweep(Watchful):
         before_s, bragg = self._bragg.run_up_s(line), self.energy.monochromator.bragg
 
         def begin(errand: Errand) -> None:
-            for one in followers:
-                signal: Any = one.axis.velocity
-                self._usual[signal] = float(errand.ask(signal))
-                pv = signal.setpoint_pvname
-                errand.until(errand.put(signal, one.velocity), ANSWER_S, f"{pv} to take {one.velocity:.6g}")
             errand.until(lambda: bragg.moving, STARTS_S, f"{bragg.name} to start along the sweep")
             self._go({one.axis: one.way(before_s)[1] for one in followers}, self._seconds(line))
 
@@ -349,6 +256,17 @@ class EnergySweep(Watchful):
     def _ended(self, _: StatusBase) -> None:
         self.wake()
 
+    def _set_velocities(self, errand: Errand) -> None:
+        """Give all that follows its velocity of the sweep: none is lost when Bragg starts."""
+        taken = []
+        for one in self._followers:
+            signal: Any = one.axis.velocity
+            if signal not in self._usual:
+                self._usual[signal] = float(errand.ask(signal))
+            taken.append(errand.put(signal, one.velocity))
+        names = ", ".join(one.axis.velocity.setpoint_pvname for one in self._followers)
+        errand.until(lambda: all(one() for one in taken), ANSWER_S, f"{names} to be taken")
+
     # how it ends
 
     def _restore(self) -> None:
@@ -393,17 +311,3 @@ class EnergySweep(Watchful):
             self.stop(success=True)
         except DeviceError as error:  # it is told again when the sweep is taken anew
             self.log.warning("%s was not stopped for a pause: %s", self.name, error)
-
-
-def _late_s(axis: Positioner) -> float:
-    """Return by how much an axis is behind one that has its velocity at once [s]."""
-    if isinstance(axis, UndulatorGap):
-        return float(axis.settings.latency_s)
-    return 0.5 * float(axis.acceleration.get())
-
-
-def _highest_velocity(axis: Positioner) -> float:
-    """Return the highest velocity of an axis [unit/s]."""
-    if isinstance(axis, UndulatorGap):
-        return float(axis.settings.velocity)
-    return FlyAxis(axis).highest_velocity

@@ -12,10 +12,10 @@ from ophyd.status import StatusBase
 
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.laws.fly_line import FlyLine
-from whiteline.devices.errands import ANSWER_S, Errand
+from whiteline.devices.errands import Errand
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Stopped
+from whiteline.devices.fly_velocity import LineVelocity
 from whiteline.devices.last_value import last_value
-from whiteline.devices.lost_puts import put
 from whiteline.devices.motor import Motor
 from whiteline.devices.piezo import BAND_UM, QUIET_S, Piezo
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN
@@ -38,14 +38,15 @@ class FlyAxis:
     ----------
     motor : Motor
         What is moved: the fine axis of a direction of the sample.
+    velocity : LineVelocity
+        Which it has in a line, and gets back.
     """
 
     def __init__(self, axis: SampleAxis | Motor) -> None:
         self.axis = axis
         self.motor: Any = axis.fine_axis if isinstance(axis, SampleAxis) else axis
-        made_early(self.motor, "highest_velocity")
-        self._before: float | None = None
-        self._ahead = 0.0
+        self.velocity = LineVelocity(self.motor)
+        self._ahead: float | None = None
 
     @property
     def shown_by(self) -> Any:
@@ -64,8 +65,7 @@ class FlyAxis:
     def least(self) -> float:
         """By how much its position may be read wrongly at rest, for the run-up [unit of the axis]."""
         if isinstance(self.axis, SampleAxis):
-            band = float(self.motor.band.get()) if isinstance(self.motor, Piezo) else BAND_UM
-            return SHAKES * band
+            return SHAKES * self.band[0]
         return SHAKES * float(self.motor.tolerance)
 
     def begin(self, line: FlyLine) -> float:
@@ -99,7 +99,7 @@ class FlyAxis:
         for signal in self.motor.needed_signals:
             if not signal.connected:
                 raise Lost(f"{self.motor.name} has lost {signal.pvname}: its IOC has gone; start it again")
-        most, unit = self.highest_velocity, f"{self.motor.egu}/s"
+        most, unit = self.velocity.highest, f"{self.motor.egu}/s"
         if line.velocity > most:
             remedy = f"dwell at least {abs(line.step) / most:.4g} s, or set VMAX of its record if it may go faster"
             name = f"velocity of {self.motor.name}"
@@ -116,81 +116,102 @@ class FlyAxis:
             raise OutOfRange(
                 f"way of a line along {self.axis.name}, with run-up", abs(end - begin), limit, "um", remedy
             )
-        if (coarse := self._coarse_for(begin, end)) is not None:
+        off = float(self.motor.position) - float(self.axis.position)
+        if (coarse := self._coarse_for(begin + off, end + off)) is not None:
             self.axis.coarse_axis.check_value(coarse)
 
-    @property
-    def highest_velocity(self) -> float:
-        """The highest velocity of the record, VMAX [unit/s]; its usual one, VELO, where VMAX does not say."""
-        most = float(self.motor.highest_velocity.get())
-        if most > 0:
-            return most
-        return float(self.motor.velocity.get(use_monitor=False)) if self._before is None else self._before
-
-    def _fine(self, position: float) -> float:
-        """Return where the moved axis is for a position, with the coarse axis where it stands."""
-        return float(self.motor.position) + position - float(self.axis.position)
-
     def _coarse_for(self, begin: float, end: float) -> float | None:
-        """Return where the coarse axis must go for a line [mm]; None if it may stay where it is."""
+        """Return where the coarse axis must go so that the fine one reaches two places [mm]; None if it may stay."""
         low, high = self.axis.fine_range
-        places = self._fine(begin), self._fine(end)
-        if low <= min(places) and max(places) <= high:
+        if low <= min(begin, end) and max(begin, end) <= high:
             return None
-        return float(self.axis.coarse_axis.position) + (sum(places) / 2 - float(self.axis.middle)) / UM_PER_MM
+        return float(self.axis.coarse_axis.position) + ((begin + end) / 2 - float(self.axis.middle)) / UM_PER_MM
 
     # moving
 
-    def bring(self, errand: Errand, line: FlyLine, ended: Callable[[StatusBase], None]) -> None:
-        """Bring it to the run-up of a line, at its usual velocity.
+    def bring(
+        self, errand: Errand, line: FlyLine, ended: Callable[[StatusBase], None], read: Callable[[], float]
+    ) -> None:
+        """Bring it to the run-up of a line, at its usual velocity; where it stands there, nothing moves.
+
+        Parameters
+        ----------
+        errand : Errand
+            To wait by.
+        line : FlyLine
+            The line.
+        ended : callable
+            Called at the end of each move; wakes the errand.
+        read : callable
+            What the capture box reads of it just now.
 
         Raises
         ------
         MoveFailed, Lost, Stopped
             As the axis says.
         """
-        self._ahead = 0.0
+        self.velocity.see_to_usual(errand)
+        ahead = 0.0
         if isinstance(self.axis, SampleAxis):
             if self.axis.channel is not None and math.isnan(float(self.axis.zero.get())):
                 self._await(errand, self.axis.take_zero(), 4 * ALLOWANCE_S, ended)
-            self._ahead = self._measured_ahead(errand)
-            coarse = self._coarse_for(self.begin(line), self.end(line))
+            ahead = self._ahead_now(errand, read)
+            coarse = self._coarse_for(self.begin(line) + ahead, self.end(line) + ahead)
             if coarse is not None:
                 # a move of the whole axis ends with the piezo near its middle, and on the interferometer
+                self.velocity.restore(errand)
                 middle = (self.begin(line) + self.end(line)) / 2
                 seconds = MARGIN * self.axis.duration(self.axis.position, middle) + 10 * ALLOWANCE_S
                 axis = self.axis.coarse_axis
                 self._await(errand, axis.set(coarse), seconds, ended)
                 self._await(errand, self.axis.set(middle), seconds, ended)
-                self._ahead = self._measured_ahead(errand)
-        target = self.begin(line) + self._ahead
+                ahead = self._measured_ahead(errand)
+        self._ahead = ahead
+        target = self.begin(line) + ahead
         if not self.motor.is_there(target):
+            self.velocity.restore(errand)
             seconds = MARGIN * self.motor.duration(self.motor.position, target) + 2 * ALLOWANCE_S
             self._await(errand, self._go(target, None), seconds, ended)
 
-    def start(self, errand: Errand, line: FlyLine) -> Any:
-        """Move along a line at its velocity; return the status of the move."""
-        self._before = float(errand.ask(self.motor.velocity))
-        pv = self.motor.velocity.setpoint_pvname
-        errand.until(errand.put(self.motor.velocity, line.velocity), ANSWER_S, f"{pv} to take {line.velocity:.6g}")
-        taken = float(errand.ask(self.motor.velocity))
-        if not math.isclose(taken, line.velocity, rel_tol=1e-3):
-            raise MoveFailed(
-                f"{pv} was to be {line.velocity:.6g} {self.motor.egu}/s and is {taken:.6g}: the limits of the record "
-                "(VBAS, VMAX) are in the way; dwell longer or shorter"
-            )
-        return self._go(self.end(line) + self._ahead, MARGIN * self.seconds(line) + ALLOWANCE_S)
+    def start(self, line: FlyLine) -> Any:
+        """Move along a line; return the status of the move."""
+        return self._go(self.end(line) + (self._ahead or 0.0), MARGIN * self.seconds(line) + ALLOWANCE_S)
+
+    def watch(self, read: Callable[[Errand], float] | None) -> None:
+        """Begin a run, in which steps from line to line are seen to by what the box reads; None to end it."""
+        self._ahead = None
+        if isinstance(self.axis, SampleAxis) and self.axis.channel is not None:
+            self.axis.witness = read
+
+    @property
+    def keeps_velocity(self) -> bool:
+        """Whether it may keep the velocity of a line until the next one: nothing else moves a fine axis meanwhile."""
+        return isinstance(self.axis, SampleAxis)
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Within which half width readings stay at rest [µm], and for how long they are looked at [s]."""
+        if isinstance(self.motor, Piezo):
+            return float(self.motor.band.get()), float(self.motor.quiet.get())
+        return BAND_UM, QUIET_S
+
+    def _ahead_now(self, errand: Errand, read: Callable[[], float]) -> float:
+        """Return by how much the fine axis reads more than the sample's position [µm].
+
+        A glance is enough where it is as it was before the last line; else it is measured at rest.
+        """
+        if self.axis.channel is not None and self._ahead is not None:
+            ahead = float(errand.ask(self.motor.readback_signal)) - (read() - float(self.axis.zero.get()))
+            if abs(ahead - self._ahead) <= self.band[0]:
+                return self._ahead
+        return self._measured_ahead(errand)
 
     def _measured_ahead(self, errand: Errand) -> float:
         """Return by how much the fine axis reads more than the sample's position [µm], when both rest."""
         channel = self.axis.channel
         if channel is None:
             return float(errand.ask(self.motor.readback_signal)) - float(self.axis.encoders_um)
-        band, seconds = (
-            (float(self.motor.band.get()), float(self.motor.quiet.get()))
-            if isinstance(self.motor, Piezo)
-            else (BAND_UM, QUIET_S)
-        )
+        band, seconds = self.band
         channel.parent.show_often(errand)
         position = channel.at_rest(errand, band, seconds) - float(self.axis.zero.get())
         return float(errand.ask(self.motor.readback_signal)) - position
@@ -199,35 +220,6 @@ class FlyAxis:
         if isinstance(self.motor, Piezo):
             return self.motor.step_to(target, seconds)
         return self.motor.move(target, wait=False, timeout=seconds)
-
-    def restore(self, errand: Errand | None = None) -> None:
-        """Give it back the velocity that it had before a line.
-
-        Parameters
-        ----------
-        errand : Errand or None
-            To wait by until the record has it; None to only tell it.
-
-        Raises
-        ------
-        Lost
-            If its IOC is lost; it keeps the velocity of the line then.
-        """
-        before, self._before = self._before, None
-        if before is None:
-            return
-        pv = self.motor.velocity.setpoint_pvname
-        if errand is not None:
-            completed = errand.put(self.motor.velocity, before)
-            errand.until(completed, ANSWER_S, f"{pv} to take {before:.6g} again")
-            return
-        try:
-            put(self.motor.velocity, before)
-        except Lost as error:
-            raise Lost(
-                f"{pv} could not be given back its {before:.6g} {self.motor.egu}/s, as its IOC has gone: see to it "
-                "when that runs again"
-            ) from error
 
     def _await(self, errand: Errand, status: Any, seconds: float, ended: Callable[[StatusBase], None]) -> None:
         status.add_callback(ended)
@@ -271,12 +263,3 @@ class FlyAxis:
                 "the box take the position of the record as its zero"
             )
         return position
-
-
-def made_early(device: Any, attribute: str) -> None:
-    """Make a signal that would be made when it is first asked for, so that it is connected then, and can be checked."""
-    waits, device.lazy_wait_for_connection = device.lazy_wait_for_connection, False
-    try:
-        getattr(device, attribute)
-    finally:
-        device.lazy_wait_for_connection = waits

@@ -43,6 +43,8 @@ class AxisSettings:
         How near counts as there, larger than the noise of the readback; None for twice the dead band of the record.
     axis_class : type or None
         A class of the site's own, instead of `Motor`.
+    velocity : float or None
+        Its usual one; None for the one that its record has [unit/s].
     """
 
     pv: str
@@ -50,6 +52,7 @@ class AxisSettings:
     high: float = float("inf")
     tolerance: float | None = None
     axis_class: type | None = None
+    velocity: float | None = None
 
 
 class Motor(Positioner, EpicsMotor):

@@ -24,6 +24,9 @@ from whiteline.devices.sample_place import UM_PER_MM, Here, SamplePlace
 ACCURACY_UM = 0.005
 """How near to its target the sample is brought after a coarse move [µm], unless it shakes by more."""
 
+GLANCES = 5
+"""How often a witness looks whether a step has arrived, before its arrival is judged as that of any other move."""
+
 CORRECTIONS = 5
 """How often the fine axis may correct after a coarse move."""
 
@@ -31,7 +34,8 @@ CORRECTIONS = 5
 class SampleAxis(SamplePlace):
     """A direction of the sample [µm], of a `SampleStage`; attributes as those of `SamplePlace`.
 
-    Triggered, it averages the interferometer over its dwell.
+    Triggered, it averages the interferometer over its dwell. While a capture box writes down where the sample is, that
+    box is its witness: a move of the fine axis has arrived when it reads so, and need not be quiet for some time.
 
     Parameters
     ----------
@@ -42,6 +46,7 @@ class SampleAxis(SamplePlace):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._under_way: dict[Positioner, StatusBase] = {}
         self._difference = 0.0
+        self.witness: Callable[[Errand], float] | None = None
         super().__init__(*args, **kwargs)
 
     # what they tell it
@@ -213,6 +218,8 @@ class SampleAxis(SamplePlace):
     def _go(self, errand: Errand, target: float, here: Here) -> None:
         coarse, fine = self._targets(target, here)
         if coarse is None:
+            if self.witness is not None and self._steps(errand, self.witness, target, fine):
+                return
             self._set(errand, f"arrive at {target:.10g} um", {self.fine_axis: fine})
             if abs(self.position - target) > self._quiet[1]:  # something else has moved, too
                 self._correct(errand, target)
@@ -220,6 +227,16 @@ class SampleAxis(SamplePlace):
         # the piezo goes to where it is to end, whatever the interferometer shows of the coarse stage meanwhile
         self._set(errand, f"arrive at {target:.10g} um", {self.coarse_axis: coarse, self.fine_axis: fine}, way=True)
         self._correct(errand, target)
+
+    def _steps(self, errand: Errand, witness: Callable[[Errand], float], target: float, fine: float) -> bool:
+        """Move the fine axis, and tell whether the witness has seen the sample arrive."""
+        self._set(errand, f"arrive at {target:.10g} um", {self.fine_axis: fine}, way=True)
+        zero, (_, band) = float(self.zero.get()), self._quiet
+        try:
+            return any(abs(witness(errand) - zero - target) <= band for _ in range(GLANCES))
+        except DeviceError:  # it has its own ways to tell what it lacks
+            errand.require_possible()
+            return False
 
     def _hand_over(self, errand: Errand) -> None:
         target, coarse, fine = self._ready(errand)

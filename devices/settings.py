@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,27 +102,62 @@ def settle(errand: Errand, signal: Any, wanted: Any, wake: Callable[[], None], r
     Refused
         If one process variable is both, and has another value afterwards.
     """
-    shown = [signal.get()]
-    if _alike(signal, shown[0], wanted, 1e-6):
-        return
-    if signal.pvname == signal.setpoint_pvname:
-        put_and_ask(errand, signal, wanted)
-        return
+    settle_together(errand, [(signal, wanted)], wake, rtol)
 
-    def look(*, value: Any = None, **_: Any) -> None:
-        shown[0] = value
-        wake()
 
-    token = signal.subscribe(look, run=False)
+def settle_together(
+    errand: Errand, wanted: Sequence[tuple[Any, Any]], wake: Callable[[], None], rtol: float = 1e-6
+) -> None:
+    """Put several settings that do not depend on each other, and wait until all readbacks show them.
+
+    Parameters
+    ----------
+    errand, wake, rtol
+        As of `settle`, and it raises as that.
+    wanted : sequence of (EpicsSignal, object)
+        The settings, and what they shall be.
+    """
+    pending: list[Callable[[], bool]] = []
+    under_way: list[_Put] = []
     try:
-        completed = errand.put(signal, wanted)
+        for signal, value in wanted:
+            if _alike(signal, signal.get(), value, 1e-6):
+                continue
+            if signal.pvname == signal.setpoint_pvname:
+                put_and_ask(errand, signal, value)
+                continue
+            under_way.append(_Put(signal, value, wake))
+            pending.append(errand.put(signal, value))
         errand.until(
-            lambda: completed() and _alike(signal, shown[0], wanted, rtol),
+            lambda: all(completed() for completed in pending) and all(one.is_shown(rtol) for one in under_way),
             SETTLE_S,
-            lambda: f"{signal.setpoint_pvname} to become {wanted!r}; its readback is {shown[0]!r}",
+            lambda: "; ".join(one.told() for one in under_way if not one.is_shown(rtol)) or "puts to complete",
         )
     finally:
-        signal.unsubscribe(token)
+        for one in under_way:
+            one.forget()
+
+
+class _Put:
+    """A setting that was put, and what its readback has shown since."""
+
+    def __init__(self, signal: Any, wanted: Any, wake: Callable[[], None]) -> None:
+        self._signal, self._wanted, self._wake = signal, wanted, wake
+        self._shown = signal.get()
+        self._token = signal.subscribe(self._look, run=False)
+
+    def _look(self, *, value: Any = None, **_: Any) -> None:
+        self._shown = value
+        self._wake()
+
+    def is_shown(self, rtol: float) -> bool:
+        return _alike(self._signal, self._shown, self._wanted, rtol)
+
+    def told(self) -> str:
+        return f"{self._signal.setpoint_pvname} to become {self._wanted!r}; its readback is {self._shown!r}"
+
+    def forget(self) -> None:
+        self._signal.unsubscribe(self._token)
 
 
 def _alike(signal: Any, shown: Any, wanted: Any, rtol: float) -> bool:

@@ -22,7 +22,7 @@ from whiteline.devices.fly_documents import Document, StreamFile, Telling, strea
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.frame_files import DATASET, FramesLost
 from whiteline.devices.lost_puts import put
-from whiteline.devices.settings import settle
+from whiteline.devices.settings import settle, settle_together
 from whiteline.devices.shown import Parameter
 
 GATE, EXTERNAL = "Gate", "External"
@@ -243,11 +243,9 @@ class TriggeredDetector(Watchful):
             if self._file is not None:
                 self._await_quiet(errand)
             self._end_acquisition(errand)
-            first = not self._before
-            for signal, value in wanted:
-                if first:
-                    self._before.append((signal, signal.get()))
-                settle(errand, signal, value, self.wake, 1e-3)
+            if not self._before:
+                self._before.extend((signal, signal.get()) for signal, _ in wanted)
+            settle_together(errand, wanted, self.wake, 1e-3)
             if self._file is None:
                 self.exposures_before.put(int(errand.ask(self.unique_id)))
             put(cam.acquire, 1, force=True)

@@ -1,5 +1,6 @@
 """A small beam on a sample that is flown through it, line by line: what the plans of fly rasters have in common."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from bluesky.utils import MsgGenerator
 from whiteline.plans.dwell import remember
 from whiteline.plans.fly_lines import FlyLines
 from whiteline.plans.fly_paths import PlacedLine, placed_lines
+from whiteline.plans.part import Part
 from whiteline.plans.paths import Range
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import Axis, check_together, satisfying
@@ -58,12 +60,30 @@ class FlownMap:
         steps.extend(unstaging(*also))
         yield from remember([self.fast, self.slow], steps)
 
-    def take(self, lines: Sequence[PlacedLine], also: Sequence[Readable[Any]] = ()) -> MsgGenerator[None]:
-        """Fly all lines of a map; what stands still is read once before them."""
-        if also:
+    def take(
+        self, lines: Sequence[PlacedLine], also: Sequence[Readable[Any]] = (), *, part: Part, map_number: int = 0
+    ) -> MsgGenerator[None]:
+        """Fly the lines of a map; what stands still is read once before them.
+
+        Parameters
+        ----------
+        lines : sequence of PlacedLine
+            All of the map.
+        also : sequence of Readable
+            What stands still.
+        part : Part
+            What is taken.
+        map_number : int
+            Which map this is, from 0; all have as many lines.
+        """
+        if also and part.wants("primary", map_number + 1):
             yield from take_point([], also, shutter=None)
-        for one in lines:
-            yield from self.fly.fly(one.line, [(self.slow, one.slow)])
+        end = math.inf
+        for number, one in enumerate(lines, 1 + map_number * len(lines)):
+            if part.wants("fly", number):
+                follows = abs(one.line.first - end) < abs(one.line.step)
+                yield from self.fly.fly(one.line, [(self.slow, one.slow)], follows=follows)
+                end = one.line.last
         yield from self.fly.tell()
 
     def roles(self, signal: str | None, incident: str) -> dict[str, str]:

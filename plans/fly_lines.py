@@ -19,7 +19,7 @@ from whiteline.plans.line_again import STREAM, LineAgain
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import CaptureBox, FlyPart, TriggeredDetector, satisfying
 from whiteline.plans.restoring import Step, resting, unstaging
-from whiteline.plans.shutter import CLOSED, exposed
+from whiteline.plans.shutter import CLOSED, OPEN
 
 LINES = "fly"
 """Stream of the lines; that of a detector is called `fly_<detector>`."""
@@ -137,7 +137,7 @@ class FlyLines:
         yield from self.tell()
         return result
 
-    def fly(self, line: FlyLine, moves: Moves = ()) -> MsgGenerator[None]:
+    def fly(self, line: FlyLine, moves: Moves = (), *, follows: bool = False) -> MsgGenerator[None]:
         """Fly a line until it is whole, or cannot be.
 
         Parameters
@@ -146,6 +146,9 @@ class FlyLines:
             All lines of a run have as many pulses.
         moves : sequence of (axis, position)
             Of the slow axes.
+        follows : bool
+            Whether it begins where the line before has ended. Then no way to its beginning leads over the sample, and
+            the shutter opens while all else is made ready.
 
         Raises
         ------
@@ -156,7 +159,7 @@ class FlyLines:
         """
         self._number += 1
         for left in range(self._retries, -1, -1):
-            failure = yield from self._attempt(line, moves)
+            failure = yield from self._attempt(line, moves, follows=follows and left == self._retries)
             result = {} if failure is not None else (yield from self._result())
             why = _sentence(failure) if failure is not None else self._missing(result)
             if not why:
@@ -179,26 +182,33 @@ class FlyLines:
 
     # one line
 
-    def _attempt(self, line: FlyLine, moves: Moves) -> MsgGenerator[FailedStatus | None]:
+    def _attempt(self, line: FlyLine, moves: Moves, *, follows: bool) -> MsgGenerator[FailedStatus | None]:
         begun: list[Any] = []
+        opening: list[Any] = []
         yield from stubs.checkpoint()
         try:
-            yield from self._prepare(line, moves, begun)
-            yield from exposed(self._flight(begun), self._shutter)
+            # no checkpoint from here on: one in an open shutter could be resumed in a closed one
+            yield from self._prepare(line, moves, begun, opening if follows else None)
+            if not opening and self._shutter is not None:
+                yield from stubs.mv(self._shutter, OPEN)
+            yield from self._flight(begun)
             yield from stubs.checkpoint()
         except FailedStatus as error:
             if not self._is_of_parts(error, begun):
                 raise
-            yield from self._end_attempt([axis for axis, _ in moves], begun)
+            yield from self._end_attempt([axis for axis, _ in moves], [*begun, *opening])
             return error
         return None
 
-    def _prepare(self, line: FlyLine, moves: Moves, begun: list[Any]) -> MsgGenerator[None]:
+    def _prepare(self, line: FlyLine, moves: Moves, begun: list[Any], opening: list[Any] | None) -> MsgGenerator[None]:
+        """Make ready for a line; open the shutter meanwhile if there is a list for the status of that."""
         group = short_uid("line")
         for axis, position in moves:
             yield Msg("set", axis, position, group=group)
         for part in self.parts:
             begun.append((yield from stubs.prepare(part, line, group=group)))
+        if opening is not None and self._shutter is not None:
+            opening.append((yield Msg("set", self._shutter, OPEN, group=group)))
         yield from stubs.wait(group=group)
         if not self._declared:
             yield from stubs.declare_stream(self.capture, name=LINES, collect=True)
@@ -207,17 +217,29 @@ class FlyLines:
             self._declared = True
 
     def _flight(self, begun: list[Any]) -> MsgGenerator[None]:
+        """Fly, and close the shutter as soon as the last gate is over, while axes come to rest."""
         group = short_uid("kickoff")
         for part in self.parts:  # the capture box is the last: the others wait for it
             begun.append((yield from stubs.kickoff(part, group=group)))
         yield from stubs.wait(group=group)
+        gates, closing = short_uid("gates"), short_uid("closing")
+        if self._shutter is not None:
+            begun.append((yield from stubs.trigger(self.capture.last_gate, group=gates)))
+        group = short_uid("complete")
+        for part in (self.capture, *self._followers):
+            begun.append((yield from stubs.complete(part, group=group)))
+        if self._shutter is not None:
+            yield from stubs.wait(group=gates)
+            yield Msg("set", self._shutter, CLOSED, group=closing)
+        yield from stubs.wait(group=group)
         # a detector gives up when no more frames come: it is asked when there are no more pulses
-        for ending in ([self.capture, *self._followers], self.detectors):
-            group = short_uid("complete")
-            for part in ending:
-                begun.append((yield from stubs.complete(part, group=group)))
-            if ending:
-                yield from stubs.wait(group=group)
+        group = short_uid("frames")
+        for one in self.detectors:
+            begun.append((yield from stubs.complete(one, group=group)))
+        if self.detectors:
+            yield from stubs.wait(group=group)
+        if self._shutter is not None:
+            yield from stubs.wait(group=closing)
 
     def _end_attempt(self, moved: Sequence[Any], begun: Sequence[Any]) -> MsgGenerator[None]:
         """Close the shutter, and end what is under way; what fails meanwhile because of the same is no news."""

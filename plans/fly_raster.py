@@ -14,6 +14,7 @@ from whiteline.plans.flown_map import FlownMap
 from whiteline.plans.fly_lines import FlyLines
 from whiteline.plans.groups import new_group
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part, require_one
 from whiteline.plans.paths import as_rectangles
 from whiteline.plans.restoring import restoring
 from whiteline.plans.shutter import closing
@@ -36,6 +37,7 @@ def fly_raster(
     retries: int = 2,
     signal: str | None = None,
     incident: str = "capture_incident_rate",
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[tuple[str, ...]]:
     """Take a map in lines of constant velocity: positions and counts of each pixel come from the capture box.
@@ -68,6 +70,9 @@ def fly_raster(
         How often a line that has failed is taken again.
     signal, incident : str, optional
         Data keys of what the map is about, and of the beam before the sample.
+    only : mapping of str to sequence of int, optional
+        Numbers of the lines that are flown, from 1: ``{"fly": [4, 5]}``, and ``"primary": [1]`` to read the energy; of
+        one rectangle only. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -92,6 +97,9 @@ def fly_raster(
     require_dwell(dwell_s)
     rectangles = as_rectangles(fast_range, slow_range, regions, least=2)
     lines = [flown.lines(wide, high, dwell_s, snake) for wide, high in rectangles]
+    parts = [
+        Part({"primary": int(energy is not None), "fly": len(those)}, require_one(only, len(lines))) for those in lines
+    ]
     arguments = {
         "detectors": detectors, "fast": fast, "slow": slow, "capture": capture, "fast_range": fast_range,
         "slow_range": slow_range, "regions": regions, "dwell_s": dwell_s, "snake": snake, "energy": energy,
@@ -117,6 +125,7 @@ def fly_raster(
             extents=[high[:2], wide[:2]],
             channels=flown.channels,
             hints={},
+            **parts[number].about(),
         )
         place = {"group_index": number, "group_size": len(rectangles), **group} if group else {}
         return found | place | dict(md or {})
@@ -126,7 +135,7 @@ def fly_raster(
 
         @bpp.run_decorator(md=about(number))
         def rectangle() -> MsgGenerator[None]:
-            yield from fly.telling(flown.take(lines[number], also))
+            yield from fly.telling(flown.take(lines[number], also, part=parts[number]))
 
         return (yield from rectangle())
 

@@ -13,6 +13,7 @@ from whiteline.plans.checks import dwell_list, energy_list
 from whiteline.plans.flown_map import FlownMap
 from whiteline.plans.fly_lines import FlyLines
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part
 from whiteline.plans.paths import as_range
 from whiteline.plans.protocols import Axis, satisfying
 from whiteline.plans.restoring import putting_back, restoring
@@ -37,6 +38,7 @@ def fly_raster_stack(
     signal: str | None = None,
     incident: str = "capture_incident_rate",
     return_to: float | None = None,
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take the same fly raster at each energy over an absorption edge.
@@ -71,6 +73,9 @@ def fly_raster_stack(
         Data keys of the line whose absorption is mapped, and of the beam before the sample.
     return_to : float, optional
         Energy that is gone to at the end [eV]; where the scan ends if it is not given.
+    only : mapping of str to sequence of int, optional
+        Numbers of the lines that are flown, from 1, map after map, and of the maps before which the energy is read:
+        ``{"fly": [41, 42], "primary": [3]}``. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -93,6 +98,7 @@ def fly_raster_stack(
         energy_list([return_to], energy, "return_to")
     wide, high = as_range(fast_range, "fast_range", least=2), as_range(slow_range, "slow_range")
     lines = [flown.lines(wide, high, dwell, snake, before=number * high[2]) for number, dwell in enumerate(dwells)]
+    part = Part({"primary": len(wanted), "fly": len(wanted) * high[2]}, only)
     fly.check_lines(max(wanted))  # below the edge a line may well be missing, but not everywhere
     arguments = {
         "detectors": detectors, "energy": energy, "energies": wanted, "fast": fast, "slow": slow, "capture": capture,
@@ -114,6 +120,7 @@ def fly_raster_stack(
         extents=[[wanted[0], wanted[-1]], high[:2], wide[:2]],
         channels=flown.channels,
         hints={},
+        **part.about(),
     )
     steps = closing(shutter)
 
@@ -122,10 +129,12 @@ def fly_raster_stack(
         yield from fly.telling(maps())
 
     def maps() -> MsgGenerator[None]:
-        for value, those in zip(wanted, lines, strict=True):
+        for number, (value, those) in enumerate(zip(wanted, lines, strict=True)):
+            if not (part.wants("fly", number * high[2] + 1, high[2]) or part.wants("primary", number + 1)):
+                continue
             yield from stubs.checkpoint()
             yield from stubs.mv(axis, value)
-            yield from flown.take(those, [axis])
+            yield from flown.take(those, [axis], part=part, map_number=number)
 
     def scan() -> MsgGenerator[str]:
         yield from flown.remember(steps, axis)

@@ -1,6 +1,6 @@
 """A tomography in the time that the turn takes: the rotation does not halt, and each frame has its measured angle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bluesky.protocols import Flyable, Movable, Readable
@@ -9,6 +9,7 @@ from bluesky.utils import MsgGenerator
 from whiteline.plans.calibration.conclude import in_run
 from whiteline.plans.frames import DarkPolicy
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part
 from whiteline.plans.restoring import restoring
 from whiteline.plans.shutter import closing
 from whiteline.plans.tomogram import Flats, Tomogram, Turn
@@ -33,6 +34,7 @@ def fly_tomography(
     dark_frames: int = 10,
     strict: bool = False,
     retries: int = 2,
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take projections while the sample turns at constant speed.
@@ -70,6 +72,9 @@ def fly_tomography(
         error. Else these projections are missing.
     retries : int
         How often a turn that has failed is taken again.
+    only : mapping of str to sequence of int, optional
+        What is taken, from 1: the turn, the reading before it, flats and darks:
+        ``{"fly": [1], "primary": [1], "flat": [2]}``. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -89,17 +94,18 @@ def fly_tomography(
         energy=energy, strict=strict, retries=retries,
     )  # fmt: skip
     tomogram.fly.check(tomogram.line)
+    part = Part(tomogram.planned(), only)
     arguments = {
         "camera": camera, "rotation": rotation, "capture": capture, "energy": energy, "sample": sample,
         "shutter": shutter, "exposure_s": exposure_s, "start": start, "stop": stop, "velocity": velocity,
         "projections": projections, "flats": flats, "flat_frames": flat_frames, "darks": darks,
         "dark_frames": dark_frames, "strict": strict, "retries": retries,
     }  # fmt: skip
-    about = start_metadata("fly_tomography", arguments, md, **tomogram.about())
+    about = start_metadata("fly_tomography", arguments, md, **tomogram.about(), **part.about())
     steps = closing(shutter)
 
     def turn(_: str) -> MsgGenerator[None]:
-        yield from tomogram.take(tomogram.line)
+        yield from tomogram.take(tomogram.line, part)
 
     def scan() -> MsgGenerator[str]:
         yield from tomogram.remember(steps)

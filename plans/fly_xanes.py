@@ -14,6 +14,7 @@ from whiteline.plans.checks import energy_list, require_count, require_dwell
 from whiteline.plans.dwell import remember
 from whiteline.plans.fly_lines import FlyLines
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import Axis, SweepsEnergy, satisfying
 from whiteline.plans.restoring import putting_back, restoring, unstaging
@@ -37,6 +38,7 @@ def fly_xanes(
     incident: str = "capture_incident_rate",
     reference: str = "capture_reference_rate",
     return_to: float | None = None,
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take a XANES spectrum where the sample is, while the energy goes on at constant speed of the Bragg angle.
@@ -69,6 +71,8 @@ def fly_xanes(
         Data keys of what tells the absorption, of the beam before the sample, and of that behind the reference foil.
     return_to : float, optional
         Energy that is gone to at the end [eV]; where it was at first if it is not given.
+    only : mapping of str to sequence of int, optional
+        Numbers of the repeats that are taken, from 1: ``{"fly": [2, 3]}``. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -89,6 +93,7 @@ def fly_xanes(
     energy_list([start, stop], energy, "energy_range")
     require_dwell(dwell_s)
     require_count(repeats, "repeats")
+    part = Part({"fly": repeats}, only)
     if return_to is not None:
         energy_list([return_to], energy, "return_to")
     forth = follows.line(start, stop, points, dwell_s)
@@ -113,6 +118,7 @@ def fly_xanes(
         shape=[points] if repeats == 1 else None,
         scan={"type": "XAS fly", "scan_input": [start, stop, points], "dwell": dwell_s},
         hints={},
+        **part.about(),
     )
     steps = closing(shutter)
 
@@ -121,14 +127,18 @@ def fly_xanes(
         yield from fly.telling(sweeps())
 
     def sweeps() -> MsgGenerator[None]:
+        begun = False
         for number in range(repeats):
+            if not part.wants("fly", number + 1):
+                continue
             first, line = ways[number % 2]
             yield from stubs.checkpoint()
             yield from stubs.mv(axis, first)
-            if not number:
+            if not begun:
                 # not in "primary": the energy of a point is that of its own angle, by the calibration that is read here
                 yield from take_point([], [axis], shutter=None, stream="before")
             yield from fly.fly(line)
+            begun = True
 
     def scan() -> MsgGenerator[str]:
         steps.extend(fly.steps())

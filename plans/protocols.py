@@ -184,6 +184,9 @@ class CaptureBox(FlyRecorder, Protocol):
     line_result: Any
     """Reads what the newest line has come to."""
 
+    last_gate: Any
+    """Triggered, it is done when the last gate of the line under way is over, however the line ends."""
+
     def channel_of(self, axis: Any) -> str:
         """Return the position channel of an axis, or raise, naming those that it reads."""
 

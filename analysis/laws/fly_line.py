@@ -14,8 +14,9 @@ from whiteline.analysis.laws.motion import move_duration
 CLOCK = ""
 """Channel of a line whose pulses come by the clock of the box."""
 
-EVEN_S = 0.05
-"""How long the velocity is constant before the first pulse, and after the last gate [s]: many lags of a piezo."""
+EVEN_S = 0.02
+"""How long the velocity is constant before the first pulse, and after the last gate [s]: twenty lags of a piezo that
+follows within a millisecond, after which e⁻²⁰ of its start is left."""
 
 LONGEST_GATE_S = 3600.0
 """Nobody counts longer for a pixel; a number beyond is a slip, such as milliseconds [s]."""

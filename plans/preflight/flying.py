@@ -9,6 +9,7 @@ from typing import Any
 
 from whiteline.analysis.laws.fly_line import FlyLine
 from whiteline.plans.preflight.asked import REFUSALS, UNKNOWN, Asked, Devices, is_number
+from whiteline.plans.preflight.times import TimeModel
 from whiteline.plans.protocols import FlyPart, LineForecast, SweepsEnergy
 
 ROTATION = "rotation"
@@ -25,6 +26,8 @@ class Lines:
     ----------
     devices : Devices
         Of the walk.
+    times : TimeModel
+        What earlier runs have taught.
 
     Attributes
     ----------
@@ -35,12 +38,14 @@ class Lines:
     """
 
     devices: Devices
+    times: TimeModel
     rate: float = 0.0
     bytes_per_s: float = 0.0
     energies: dict[FlyLine, tuple[float, float]] = field(default_factory=dict)
     _prepared: dict[Any, FlyLine] = field(default_factory=dict)
     _known: dict[Any, tuple[LineForecast | None, Exception | None]] = field(default_factory=dict)
     _flow: dict[FlyLine, dict[Any, float]] = field(default_factory=dict)
+    _boxes: dict[Any, Any] = field(default_factory=dict)
 
     def prepare(self, one: Asked, line: Any) -> float | None:
         """Return how long it takes to get ready for a line [s]; None where nobody knows.
@@ -53,15 +58,24 @@ class Lines:
         if not isinstance(one.device, FlyPart) or not isinstance(line, FlyLine):
             return None
         self._prepared[one.device] = line
-        for part in ("line", "line_result"):
+        for part in ("line", "line_result", "last_gate"):
             if (signal := getattr(one.device, part, None)) is not None and not callable(signal):
                 self.devices[signal].noted = True
+                self._boxes[signal] = one.device
         if isinstance(one.device, SweepsEnergy):
             self.energies[line] = one.device.energies(line)
         _, error = self._asked(one.device, line)
         if error is not None:
             raise error
         return self._way(one, line)
+
+    def last_gate_s(self, one: Asked) -> float | None:
+        """Return how long the line of a box takes whose last gate is waited for [s]; None where nobody knows."""
+        box = self._boxes.get(one.device)
+        if box is None or (line := self._prepared.get(box)) is None:
+            return None
+        forecast, _ = self._asked(box, line)
+        return None if forecast is None else self.times.seconds("complete", box.name, forecast.seconds)
 
     def complete(self, one: Asked) -> tuple[FlyLine, LineForecast] | None:
         """Return the line that a part has flown, and what it takes and leaves; None where nobody knows."""

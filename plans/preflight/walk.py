@@ -51,7 +51,7 @@ class Walker:
         self._exposure = Exposure()
         self._triggered: list[Any] = []
         self._energy_name = ""
-        self._lines = Lines(self.devices)
+        self._lines = Lines(self.devices, times)
         self._flown: list[tuple[Any, FlyLine]] = []
 
     def walk(self, plan: MsgGenerator[Any]) -> Walked:
@@ -137,6 +137,10 @@ class Walker:
 
     def _on_trigger(self, message: Msg) -> None:
         one = self.devices[message.obj]
+        if one.noted:  # the last gate of a line
+            if (seconds := self._lines.last_gate_s(one)) is not None:
+                self._begin(message, self._now + seconds, "flying")
+            return
         one.triggered = True
         computed = 0.0
         if one.forecasts:

@@ -166,7 +166,7 @@ def test_what_cannot_be_is_refused_beforehand(devices: Any) -> None:
     with pytest.raises(ValueError, match="run over its buffer of 4096"):
         devices.fluorescence_triggered.check_value(FlyLine("x", 0.0, 0.001, 6000, 1e-4))
     seconds, _, size = box.forecast_line(snake_line(0))
-    assert seconds == pytest.approx(PULSES * DWELL_S + 0.1, abs=0.02)
+    assert seconds == pytest.approx(PULSES * DWELL_S + 0.05, abs=0.02)
     assert size == 8 * PULSES * len(box.columns.get())
 
 

@@ -52,6 +52,23 @@ def test_a_scan_after_all_that_is_whole(devices: Any) -> None:
     assert builder.run().completeness.whole
 
 
+def test_a_turn_after_all_that_has_each_frame_at_its_angle(devices: Any) -> None:
+    from bluesky import RunEngine
+
+    from whiteline.analysis.runs import RunBuilder
+
+    builder = RunBuilder()
+    RunEngine(context_managers=[])(PLANS["fly_tomography"](devices), builder)
+    run = builder.run()
+    assert run.completeness.whole
+    assert run.fly.triggers("camera").taken.all()
+    (angles,) = run.fly.read("rotation_mean")
+    assert len(angles) == 6
+    # pulses come every 2 deg from 0 on; an exposure takes nine tenths of a gate, less the readout
+    assert angles[0] == pytest.approx(1.0, abs=0.3)
+    assert angles[1:] - angles[:-1] == pytest.approx(2.0, abs=0.01)
+
+
 class Session:
     """A session of its own, in the middle of a count."""
 

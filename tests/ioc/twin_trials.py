@@ -50,7 +50,18 @@ def stack(devices: Any) -> Any:
     )  # fmt: skip
 
 
-PLANS: dict[str, Callable[[Any], Any]] = {"xanes": spectrum, "xanes_stack": stack}
+def turn(devices: Any) -> Any:
+    """Return a tomography that is flown, with flats and darks."""
+    from whiteline.plans import fly_tomography
+
+    return fly_tomography(
+        devices.camera_triggered, devices.sample.rotation, capture=devices.capture, energy=devices.energy,
+        sample=devices.sample, shutter=devices.fast_shutter, exposure_s=EXPOSURE_S, start=0.0, stop=12.0,
+        projections=6, flat_frames=1, dark_frames=1,
+    )  # fmt: skip
+
+
+PLANS: dict[str, Callable[[Any], Any]] = {"xanes": spectrum, "xanes_stack": stack, "fly_tomography": turn}
 
 
 def make_ready(devices: Any) -> None:
@@ -86,6 +97,11 @@ class State:
             "file": int(camera.hdf1.capture.get(use_monitor=False)),
             "dwell": float(devices.counters.preset_time.get(use_monitor=False)),
             "count mode": devices.counters.count_mode.get(use_monitor=False),
+            "trigger mode": camera.cam.trigger_mode.get(use_monitor=False),
+            "capture box armed": devices.capture.state_now.get() in ("Armed", "Running"),
+            "capture file": devices.capture.capture.get(use_monitor=False),
+            "velocity": float(sample.rotation.velocity.get(use_monitor=False)),
+            "flying": [one.name for one in (devices.capture, devices.camera_triggered) if one.is_staged],
             "staged": [one.name for one in (camera, devices.counters, devices.energy) if one._staged.value != "no"],
         }
         places = {
@@ -199,6 +215,32 @@ def _open_in_a_pause(devices: Any) -> list[str]:
         return [] if closed.wait(LONG_S) else ["the shutter is open in a pause"]
     finally:
         devices.fast_shutter.changes.unsubscribe(token)
+
+
+def ended_at(plan: Callable[[], Any], way: str, number: int, after_s: float) -> None:
+    """Run a plan, and let a run engine "stop" or "abort" it some time [s] after the message with a number."""
+    from bluesky.run_engine import TransitionError
+    from bluesky.utils import RunEngineInterrupted
+
+    engine, count, threads = quiet_engine(), 0, list[threading.Thread]()
+
+    def end() -> None:
+        time.sleep(after_s)
+        with contextlib.suppress(TransitionError):  # it has ended already
+            getattr(engine, way)()
+
+    def watch(_: Any) -> None:
+        nonlocal count
+        if count == number:
+            threads.append(threading.Thread(target=end))
+            threads[0].start()
+        count += 1
+
+    engine.msg_hook = watch
+    with contextlib.suppress(RunEngineInterrupted):
+        engine(plan())
+    for one in threads:
+        one.join()
 
 
 def random_trials(devices: Any, number: int, seed: int) -> Iterator[tuple[str, list[str]]]:

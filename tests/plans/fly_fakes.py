@@ -70,6 +70,18 @@ class FakeLineResult(Fake):
         }  # fmt: skip
 
 
+class FakeLastGate(Fake):
+    """The end of the last gate: a line is over as soon as it is completed."""
+
+    def __init__(self, box: "FakeCapture") -> None:
+        super().__init__(f"{box.name}_last_gate", box.world)
+
+    def trigger(self) -> Finished:
+        """Be over."""
+        self.note("trigger")
+        return finished()
+
+
 Fault = str
 """What goes wrong with a line: "prepare", "trajectory", "unplugged", "pulses", "triggers", or "" for nothing."""
 
@@ -98,6 +110,7 @@ class FakeCapture(FakePart):
         super().__init__("capture", world)
         self.axes, self.triggered, self._folder = axes, triggered, folder
         self.line, self.line_result = FakeVerdict(self), FakeLineResult(self)
+        self.last_gate = FakeLastGate(self)
         self.fault: Callable[[int], Fault] = lambda attempt: ""
         self.velocity = self.usual_velocity = 1000.0
         self.largest_velocity = 5000.0

@@ -300,3 +300,23 @@ def test_what_plays_no_part_is_refused(line: FlyBeamline) -> None:
     refused(fly_raster([], x, x, capture=line.capture, **ranges), ValueError, "give two axes")
     with pytest.raises(TypeError, match="must be a list"):
         next(fly_raster(line.fly_fluorescence, x, y, capture=line.capture, **ranges))
+
+
+def test_the_shutter_opens_early_only_where_no_way_back_leads_over_the_sample(line: FlyBeamline) -> None:
+    def opened_before_ready(snake: bool) -> list[bool]:
+        messages: list[tuple[str, Any]] = []
+        engine = RunEngine(context_managers=[])
+        engine.msg_hook = lambda message: messages.append((message.command, (message.obj, message.args[:1])))
+        engine(of(line, snake=snake))
+        found, waited = list[bool](), False
+        for command, (device, arguments) in messages:
+            if command == "prepare" and device is line.capture:
+                waited = False
+            elif command == "wait":
+                waited = True
+            elif command == "set" and device is line.shutter and arguments == ("Open",):
+                found.append(not waited)
+        return found
+
+    assert opened_before_ready(True) == [False, True, True, True]
+    assert opened_before_ready(False) == [False] * 4
