@@ -19,6 +19,7 @@ from whiteline.plans.mosaic import mosaic, raster_mosaic
 from whiteline.plans.raster import raster
 from whiteline.plans.raster_stack import raster_stack
 from whiteline.plans.restore_positions import restore_positions
+from whiteline.plans.scan_axis import scan_axis
 from whiteline.plans.series import bias_series, time_series
 from whiteline.plans.tune import tune
 from whiteline.plans.xanes import xanes
@@ -43,6 +44,7 @@ __all__ = [
     "raster_mosaic",
     "raster_stack",
     "restore_positions",
+    "scan_axis",
     "scan_osa",
     "time_series",
     "tune",

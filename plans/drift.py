@@ -53,6 +53,8 @@ class DriftCorrection:
         Of a shift that is believed, between 0 and 1; beside what the analysis itself does not trust.
     largest_um : float
         Of all corrections together [µm].
+    so_far : sequence of (y, x)
+        By how much the sample is to be moved at each of its places from the start [µm], as an earlier run has found.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class DriftCorrection:
         image_directions: Sequence[int] = (1, 1),
         least_confidence: float = 0.0,
         largest_um: float = LARGEST_UM,
+        so_far: Sequence[tuple[float, float]] = (),
     ) -> None:
         self._shift = shift
         self._axes = [satisfying(getattr(sample, name, None), Axis, f"sample.{name}") for name in ("y", "x")]
@@ -79,7 +82,7 @@ class DriftCorrection:
         require_positive(largest_um, "largest_um", "um")
         self._directions, self._least, self._largest = tuple(image_directions), least_confidence, largest_um
         self._found = Correction()
-        self._moved: dict[int, tuple[float, float]] = {}
+        self._moved = {place: (float(y), float(x)) for place, (y, x) in enumerate(so_far)}
         self._before: dict[int, tuple[float, float]] = {}
         self._wrong = ""
 

@@ -32,6 +32,8 @@ class FollowedRegion:
         Of them: where a range descends, a shift by pixels is one the other way in µm.
     least_confidence : float
         Of a shift that is followed, between 0 and 1.
+    so_far : (y, x)
+        By how much the first map is moved [µm], as an earlier run has found.
 
     Raises
     ------
@@ -40,12 +42,17 @@ class FollowedRegion:
     """
 
     def __init__(
-        self, shift: Readable[Any], axes: Sequence[Any], ranges: Sequence[Range], least_confidence: float
+        self,
+        shift: Readable[Any],
+        axes: Sequence[Any],
+        ranges: Sequence[Range],
+        least_confidence: float,
+        so_far: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         require(least_confidence, 0 <= least_confidence <= 1, "least_confidence", "must be between 0 and 1")
         self._shift, self._axes, self._least = shift, axes, least_confidence
         self._directions = [-1.0 if one[1] < one[0] else 1.0 for one in ranges]
-        self._moved = (0.0, 0.0)
+        self._moved = float(so_far[0]), float(so_far[1])
         self._found = Correction()
 
     def places(self, planned: Places) -> Places:

@@ -11,6 +11,7 @@ from bluesky.utils import MsgGenerator
 from whiteline.plans import stubs
 from whiteline.plans.checks import require_count, require_dwell
 from whiteline.plans.flats import FlatPolicy, flat_comes_first, flat_is_due, require_policy
+from whiteline.plans.part import Part
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import Camera, SampleInAndOut, satisfying
 from whiteline.plans.sample_out import SampleOut, StaysIn
@@ -54,6 +55,8 @@ class Frames:
         Of the sample.
     came_back : bool
         Whether the sample has come back into the beam since its last frames.
+    begun : bool
+        Whether frames with the sample were taken in this run.
 
     Raises
     ------
@@ -97,17 +100,63 @@ class Frames:
         self._shutter, self._flats, self._darks = shutter, flats, darks
         self._read, self._also, self._look_with = list(read), list(also), list(look_with)
         self.came_back = False
+        self.begin(Part({}))
 
     def events(self, stream: str) -> int:
         """Return how many events hold the frames of one role."""
         return self.counts[stream] // self.per_event
+
+    def planned(self, primary: int, stops: int, passes: int = 1) -> dict[str, int]:
+        """Return how many events of each role a whole run has.
+
+        Parameters
+        ----------
+        primary : int
+            Events with the sample.
+        stops, passes : int
+            Energies or tiles beside which flats may be taken, and how often all of them are gone through.
+        """
+        due = sum(flat_is_due(self._flats, number, stops) for number in range(stops))
+        darks = {"none": 0, "before": 1, "before and after": 2}[self._darks] * len(self._exposures)
+        return {"primary": primary, "flat": passes * due * self.events("flat"), "dark": darks * self.events("dark")}
+
+    def begin(self, part: Part) -> None:
+        """Begin a run, of which a part is taken."""
+        self._part, self._number, self.begun = part, dict.fromkeys(self.counts, 0), False
+
+    def wants(self, stream: str, events: int | None = None) -> bool:
+        """Tell whether any of the next events of a role is taken; of those of one `take` if it is not told how many."""
+        count = self.events(stream) if events is None else events
+        return self._part.wants(stream, self._number[stream] + 1, count)
+
+    def leave_out(self, stream: str, events: int | None = None) -> None:
+        """Go on behind the next events of a role, which are not taken."""
+        self._number[stream] += self.events(stream) if events is None else events
+
+    def passed_over(self, number: int, count: int, events: int) -> bool:
+        """Tell whether nothing is taken of an energy or tile; then go on behind it.
+
+        Parameters
+        ----------
+        number, count, events : int
+            As of `beside_flats`.
+        """
+        due = flat_is_due(self._flats, number, count)
+        if self.wants("primary", events) or (due and self.wants("flat")):
+            return False
+        self.leave_out("primary", events)
+        if due:
+            self.leave_out("flat")
+        return True
 
     def before(self) -> MsgGenerator[None]:
         """Take the darks that come before all else."""
         if self._darks != "none":
             yield from self._take_darks()
 
-    def beside_flats(self, frames: MsgGenerator[None], number: int, count: int) -> MsgGenerator[None]:
+    def beside_flats(
+        self, frames: MsgGenerator[None], number: int, count: int, events: int | None = None
+    ) -> MsgGenerator[None]:
         """Take frames with the sample, and before or behind them the flats that belong to them.
 
         Parameters
@@ -116,14 +165,20 @@ class Frames:
             Calls `take("primary")`, where the sample is to stand.
         number, count : int
             Which energy or tile of how many, from 0.
+        events : int, optional
+            That the frames have; those of one `take` if it is not given.
         """
         due = flat_is_due(self._flats, number, count)
         first = due and flat_comes_first(self._flats, number, self.way.is_out)
         if first:
             yield from self.take_flats()
-        yield from self.go_in()
-        yield from frames
-        self.came_back = False
+        if self.wants("primary", events):
+            yield from self.go_in()
+            yield from frames
+            self.came_back = False
+        else:
+            frames.close()
+            self.leave_out("primary", events)
         if due and not first:
             yield from self.take_flats()
 
@@ -145,6 +200,9 @@ class Frames:
 
     def take_flats(self) -> MsgGenerator[None]:
         """Take the sample out, and frames without it."""
+        if not self.wants("flat"):
+            self.leave_out("flat")
+            return
         yield from self.way.go_out()
         yield from self.take("flat")
 
@@ -161,7 +219,8 @@ class Frames:
 
     def _take_darks(self) -> MsgGenerator[None]:
         for seconds in self._exposures:
-            yield from self.expose(seconds)
+            if self.wants("dark"):
+                yield from self.expose(seconds)
             yield from self.take("dark")
 
     def take(self, stream: str, labels: Sequence[Readable[Any]] = ()) -> MsgGenerator[None]:
@@ -177,6 +236,10 @@ class Frames:
         detectors = [self.camera, *self._also, *(self._sample if stream == "primary" else [])]
         shutter = None if stream == "dark" else self._shutter
         for _ in range(self.events(stream)):
+            self._number[stream] += 1
+            if not self._part.wants(stream, self._number[stream]):
+                continue
+            self.begun |= stream == "primary"
             yield from take_point(detectors, [*self._read, *labels], shutter=shutter, stream=stream)
 
 

@@ -22,6 +22,7 @@ from whiteline.analysis.laws.zone_plate import ZonePlate
 from whiteline.plans import stubs
 from whiteline.plans.asking import Answer, ask
 from whiteline.plans.calibration.conclude import conclude, origin, present
+from whiteline.plans.calibration.emitted import Emitted
 from whiteline.plans.calibration.looks import Look, usable_errors
 from whiteline.plans.calibration.optic import Optic
 from whiteline.plans.calibration.through_focus import Focus, ThroughFocus
@@ -36,6 +37,13 @@ STREAM = "focus"
 
 LARGEST = 0.5
 """Predicted error of the focus above which it is looked for anew [depths of focus]."""
+
+NOTICED = 0.2
+"""By how much the focus must have been off for the detail of the images to be believed again [depths of focus]."""
+
+LACKING = 3.0
+"""Detail that an image lacks tells of a defocus if it is more than so many of its standard errors: the best of many
+images is so by chance, too."""
 
 
 class KeptFocus:
@@ -73,6 +81,8 @@ class KeptFocus:
         self._limit = LARGEST
         self._done = 0
         self._expected = Expected()
+        # a stream is of the same readables in all its events
+        self._emitted = Emitted()
 
     def keep(self, at: float, run: str) -> MsgGenerator[None]:
         """Look for the focus, if it is likely to be off by too much; called at an energy, before its frames.
@@ -104,11 +114,13 @@ class KeptFocus:
         yield from take_point([], [self._expected, self._energy], shutter=None, stream=STREAM)
         if off:
             self._done += 1
-            found = yield from self._refocus(at, self._expected.by_detail * depth, run)
-            # what could not be mended is not tried at every energy
-            self._limit = LARGEST if found else 2 * total
+            moved = yield from self._refocus(at, self._expected.by_detail * depth, run)
+            # what could not be mended is not tried at every energy; nor where the focus was as good as it can be, and
+            # it was the sample that has shown less detail
+            self._limit = LARGEST if moved > NOTICED * depth else 2 * total
 
-    def _refocus(self, at: float, drifted: float, run: str) -> MsgGenerator[bool]:
+    def _refocus(self, at: float, drifted: float, run: str) -> MsgGenerator[float]:
+        """Look for the focus and take it over; return by how much it was off [mm], NaN if nothing was found."""
         stands = float((yield from bps.rd(self._optic.z, default_value=0.0)))
         focus: Focus | None = None
         why = ""
@@ -130,10 +142,10 @@ class KeptFocus:
                 source=about.source,
             )  # fmt: skip
 
-        found = yield from conclude("zone_plate", run, make, signal=self._optic.calibration)
+        found = yield from conclude("zone_plate", run, make, signal=self._optic.calibration, emitted=self._emitted)
         yield from stubs.checkpoint()
         yield from stubs.mv(self._energy, at)
-        return found.applied
+        return abs(focus.best.z - stands) if found.applied and focus is not None else math.nan
 
 
 class _Images:
@@ -242,11 +254,13 @@ def _known(calibration: Calibration | None, energy: float, detector: float) -> f
 
 
 def _lost(answer: Answer, law: ZonePlate, energy: float) -> float:
-    """Return the defocus that the fine detail tells [mm]; NaN where it is not known to a fifth."""
+    """Return the defocus that the fine detail tells [mm]; NaN where it is not known to a fifth, 0 if none is sure."""
     of_best, detail = answer.number("of_best"), answer.number("detail")
-    pixel = answer.number("pixel_um")
-    if not (of_best > 0 and pixel > 0 and answer.number("detail_error") < detail / 5):
+    pixel, error = answer.number("pixel_um"), answer.number("detail_error")
+    if not (of_best > 0 and pixel > 0 and error < detail / 5):
         return math.nan
+    if of_best + LACKING * error / detail > 1:
+        return 0.0
     return defocus_of_detail(of_best, pixel, float(law.numerical_aperture(energy)))
 
 

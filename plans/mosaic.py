@@ -19,6 +19,7 @@ from whiteline.plans.dwell import remember
 from whiteline.plans.flats import FlatPolicy
 from whiteline.plans.frames import DarkPolicy, Frames
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part
 from whiteline.plans.protocols import Axis, Camera, check_together, satisfying
 from whiteline.plans.raster import raster
 from whiteline.plans.restoring import restoring, unstaging
@@ -43,6 +44,7 @@ def mosaic(
     dark_frames: int | None = None,
     energy: Readable[Any] | None = None,
     also: Sequence[Readable[Any]] = (),
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take frames of an area that is larger than the field of view, tile by tile, at the energy where the beamline is.
@@ -77,6 +79,9 @@ def mosaic(
         Read with every frame.
     also : sequence of Readable
         Triggered and read with every frame, such as the counters.
+    only : mapping of str to sequence of int, optional
+        Numbers of the tiles that are taken, from 1, in their order, and of flats and darks:
+        ``{"primary": [7, 8], "flat": [2]}``. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -108,6 +113,7 @@ def mosaic(
         camera, sample, shutter, exposure_s=exposure_s, frames=frames, flats=flats, flat_frames=flat_frames,
         darks=darks, dark_frames=dark_frames, read=[] if energy is None else [energy], also=also,
     )  # fmt: skip
+    part = Part(taken.planned(len(centres), len(centres)), only)
     arguments = {
         "camera": camera, "sample": sample, "area": area, "tile_um": tile_um, "overlap": overlap, "snake": snake,
         "shutter": shutter, "exposure_s": exposure_s, "frames": frames, "flats": flats, "flat_frames": flat_frames,
@@ -131,6 +137,7 @@ def mosaic(
         frames_per_event=frames,
         tile_um=tile_um,
         tile_centres=centres,
+        **part.about(),
     )  # fmt: skip
     steps = closing(shutter)
 
@@ -140,8 +147,11 @@ def mosaic(
 
     @bpp.run_decorator(md=about)
     def tiles() -> MsgGenerator[None]:
+        taken.begin(part)
         yield from taken.before()
         for number, centre in enumerate(centres):
+            if taken.passed_over(number, len(centres), 1):
+                continue
             yield from taken.beside_flats(tile(centre), number, len(centres))
         yield from taken.after()
 

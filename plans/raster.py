@@ -15,6 +15,7 @@ from whiteline.plans.checks import require_dwell, require_step_points
 from whiteline.plans.groups import new_group
 from whiteline.plans.label import Label
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part, require_one
 from whiteline.plans.paths import Places, Range, as_rectangles
 from whiteline.plans.regions import as_polygon, clipped
 from whiteline.plans.restoring import restoring
@@ -41,6 +42,7 @@ def raster(
     shutter: Movable[Any] | None = None,
     signal: str | None = None,
     incident: str = "counters_incident_rate",
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[tuple[str, ...]]:
     """Take a map point by point, with whatever counts at a point.
@@ -72,6 +74,9 @@ def raster(
         Opened only while something counts.
     signal, incident : str, optional
         Data keys of what the map is about, and of the beam before the sample.
+    only : mapping of str to sequence of int, optional
+        Numbers of the points that are taken, from 1, in the order of their path: ``{"primary": [4, 5]}``; of one
+        rectangle only. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -95,6 +100,7 @@ def raster(
     rectangles = as_rectangles(fast_range, slow_range, regions)
     require_step_points(sum(wide[2] * high[2] for wide, high in rectangles))
     maps = _maps(rectangles, path, snake, polygons)
+    parts = [Part({"primary": len(one.places)}, require_one(only, len(maps))) for one in maps]
     for one in maps:
         probe.check(one.places, [dwell_s])
     arguments = {
@@ -119,6 +125,7 @@ def raster(
             scan=probe.pyxrf("XRF_STEP", one.fast, one.slow, dwell_s, snake),
             path=path,
             **one.about_lines(snake),
+            **parts[number].about(),
         )
         if one.shape is not None and min(one.shape) > 1:
             found["hints"] = {**found["hints"], "gridding": "rectilinear"}
@@ -133,6 +140,8 @@ def raster(
         @bpp.run_decorator(md=about(number, one))
         def points() -> MsgGenerator[None]:
             for index, place in enumerate(one.places):
+                if not parts[number].wants("primary", index + 1):
+                    continue
                 label.value = 0 if one.polygons is None else int(one.polygons[index])
                 yield from probe.take(place, also)
 

@@ -12,6 +12,7 @@ from whiteline.plans import paths, stubs
 from whiteline.plans.checks import dwell_list, energy_list, require_step_points
 from whiteline.plans.followed_region import FollowedRegion
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part
 from whiteline.plans.paths import as_range
 from whiteline.plans.protocols import Axis, satisfying
 from whiteline.plans.restoring import putting_back, restoring
@@ -35,7 +36,9 @@ def raster_stack(
     incident: str = "counters_incident_rate",
     shift: Readable[Any] | None = None,
     least_confidence: float = 0.0,
+    drifted: tuple[float, float] | None = None,
     return_to: float | None = None,
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take the same map at each energy over an absorption edge: the stack that a map of chemistry is made from.
@@ -69,8 +72,14 @@ def raster_stack(
     least_confidence : float
         Of a shift that is followed, between 0 and 1; else the scan goes on where it was, and says so in the stream
         "drift".
+    drifted : (y, x), optional
+        By how much the sample has drifted since the ranges were chosen, along the slow and the fast axis [µm], as an
+        earlier run has found: the first map is taken there.
     return_to : float, optional
         Energy that is gone to at the end [eV]; where the scan ends if it is not given.
+    only : mapping of str to sequence of int, optional
+        Numbers of the points that are taken, from 1, in their order, map after map: ``{"primary": [401, 402]}``. All if
+        it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -93,13 +102,15 @@ def raster_stack(
     wide, high = as_range(fast_range, "fast_range"), as_range(slow_range, "slow_range")
     require_step_points(len(wanted) * wide[2] * high[2])
     places = paths.raster(wide, high, snake=snake, maps=len(wanted)).reshape(len(wanted), -1, 2)
+    each = places.shape[1]
+    part = Part({"primary": len(wanted) * each}, only)
     probe.check(places[0], dwells)
     probe.check_lines(max(wanted))  # below the edge a line may well be missing, but not everywhere
     arguments = {
         "detectors": detectors, "energy": energy, "energies": wanted, "fast": fast, "slow": slow,
         "fast_range": fast_range, "slow_range": slow_range, "dwell_s": dwells, "snake": snake, "shutter": shutter,
         "signal": signal, "incident": incident, "shift": shift, "least_confidence": least_confidence,
-        "return_to": return_to,
+        "drifted": drifted, "return_to": return_to,
     }  # fmt: skip
     about = start_metadata(
         "raster_stack",
@@ -114,25 +125,30 @@ def raster_stack(
         scan=probe.pyxrf("XANES raster", wide, high, dwells[0], snake),
         snaking=[False, False, snake],
         extents=[[wanted[0], wanted[-1]], high[:2], wide[:2]],
+        **part.about(),
     )
     steps = closing(shutter)
     region = None
     if shift is not None:
-        region = FollowedRegion(shift, [probe.fast, probe.slow], [wide, high], least_confidence)
+        region = FollowedRegion(shift, [probe.fast, probe.slow], [wide, high], least_confidence, drifted or (0.0, 0.0))
 
     @bpp.run_decorator(md=about)
     def stack() -> MsgGenerator[None]:
-        counted_for = None
+        counted_for, begun = None, False
         for number, (value, dwell, those) in enumerate(zip(wanted, dwells, places, strict=True)):
-            if region is not None and number:
+            if not part.wants("primary", number * each + 1, each):
+                continue
+            if region is not None and begun:
                 yield from region.follow(those, [axis])
             if dwell != counted_for:
                 yield from probe.set_dwell(dwell)
                 counted_for = dwell
             yield from stubs.mv(axis, value)
             probe.forget_place()
-            for place in those if region is None else region.places(those):
-                yield from probe.take(place, [axis])
+            for index, place in enumerate(those if region is None else region.places(those)):
+                if part.wants("primary", number * each + index + 1):
+                    yield from probe.take(place, [axis])
+            begun = True
 
     def scan() -> MsgGenerator[str]:
         yield from probe.remember(steps, axis)

@@ -15,6 +15,7 @@ from whiteline.plans.checks import require_count, require_dwell
 from whiteline.plans.dwell import remember
 from whiteline.plans.fly_lines import FlyLines
 from whiteline.plans.frames import DarkPolicy, Frames
+from whiteline.plans.part import Part
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import Axis, TriggeredDetector, satisfying
 from whiteline.plans.restoring import Step, unstaging
@@ -157,25 +158,42 @@ class Tomogram:
         yield from remember([self.still.camera.exposure, self.still.camera.frames], steps)
         yield from remember([self.rotation], steps)
 
-    def take(self, line: FlyLine) -> MsgGenerator[None]:
-        """Take all frames of a run.
+    def planned(self) -> dict[str, int]:
+        """Return how many events and lines a whole run has."""
+        found = {"primary": 1, "fly": 1, "flat": 0, "dark": 0}
+        for stream, policy in (("flat", self._flats), ("dark", self._darks)):
+            found[stream] = {"none": 0, "before": 1, "before and after": 2}[policy] * self.still.events(stream)
+        return found
+
+    def take(self, line: FlyLine, part: Part) -> MsgGenerator[None]:
+        """Take the frames of a run.
 
         Parameters
         ----------
         line : FlyLine
             Of the turn, or the same way back.
+        part : Part
+            What is taken of it.
         """
-        if self._flats != "none" or self._darks != "none":
-            yield from self._without_turning(self._before())
-        yield from take_point([], [self._energy], shutter=None)
-        self.fly.begin(1)
-        yield from bps.stage_all(*self.fly.staged)
-        yield from self.fly.telling(self.fly.fly(line))
-        yield from bps.unstage_all(*reversed(self.fly.staged))
-        if "before and after" in (self._flats, self._darks):
-            yield from self._without_turning(self._after())
+        self.still.begin(part)
+        yield from self._without_turning(self._before(), self._darks != "none", self._flats != "none")
+        if part.wants("primary", 1):
+            yield from take_point([], [self._energy], shutter=None)
+        if part.wants("fly", 1):
+            self.fly.begin(1)
+            yield from bps.stage_all(*self.fly.staged)
+            yield from self.fly.telling(self.fly.fly(line))
+            yield from bps.unstage_all(*reversed(self.fly.staged))
+        both = "before and after"
+        yield from self._without_turning(self._after(), self._darks == both, self._flats == both)
 
-    def _without_turning(self, frames: MsgGenerator[None]) -> MsgGenerator[None]:
+    def _without_turning(self, frames: MsgGenerator[None], darks: bool, flats: bool) -> MsgGenerator[None]:
+        wanted = [stream for stream, due in (("dark", darks), ("flat", flats)) if due and self.still.wants(stream)]
+        if not wanted:
+            frames.close()
+            for stream, due in (("dark", darks), ("flat", flats)):
+                self.still.leave_out(stream, None if due else 0)
+            return
         camera = self.still.camera
         yield from stubs.mv(camera.exposure, self._exposure_s, camera.frames, self.still.per_event)
         yield from bps.stage_all(self._energy, camera)

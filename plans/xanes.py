@@ -11,6 +11,7 @@ from whiteline.plans import stubs
 from whiteline.plans.checks import dwell_list, energy_list, require_count, require_detectors
 from whiteline.plans.dwell import dwells_of, remember, set_dwell
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import Axis, satisfying
 from whiteline.plans.restoring import putting_back, restoring, unstaging
@@ -29,6 +30,7 @@ def xanes(
     incident: str = "counters_incident_rate",
     reference: str = "counters_reference_rate",
     return_to: float | None = None,
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Take a XANES spectrum where the sample is.
@@ -51,6 +53,9 @@ def xanes(
         Data keys of what tells the absorption, of the beam before the sample, and of that behind the reference foil.
     return_to : float, optional
         Energy that is gone to at the end [eV]; where the scan ends if it is not given.
+    only : mapping of str to sequence of int, optional
+        Numbers of the points that are taken, from 1, as ``{"primary": [4, 5]}``; those of a second repeat go on
+        from the first one. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -69,6 +74,7 @@ def xanes(
     wanted = energy_list(energies, energy)
     dwells = dwell_list(dwell_s, energies, len(wanted))
     require_count(repeats, "repeats")
+    part = Part({"primary": repeats * len(wanted)}, only)
     if return_to is not None:
         energy_list([return_to], energy, "return_to")
     arguments = {
@@ -85,15 +91,18 @@ def xanes(
         energies=wanted,
         num_points=repeats * len(wanted),
         scan={"type": "XAS", "scan_input": [wanted[0], wanted[-1], len(wanted)], "dwell": dwells[0]},
+        **part.about(),
     )
     steps = closing(shutter)
     settings = dwells_of(detectors)
 
     @bpp.run_decorator(md=about)
     def spectrum() -> MsgGenerator[None]:
-        for _ in range(repeats):
+        for repeat in range(repeats):
             counted_for = None
-            for value, dwell in zip(wanted, dwells, strict=True):
+            for number, (value, dwell) in enumerate(zip(wanted, dwells, strict=True), 1 + repeat * len(wanted)):
+                if not part.wants("primary", number):
+                    continue
                 if dwell != counted_for:
                     yield from set_dwell(settings, dwell)
                     counted_for = dwell

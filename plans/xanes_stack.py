@@ -19,6 +19,7 @@ from whiteline.plans.groups import Edge, edge_groups, new_group
 from whiteline.plans.kept_focus import KeptFocus
 from whiteline.plans.label import Label
 from whiteline.plans.metadata import start_metadata
+from whiteline.plans.part import Part, require_one
 from whiteline.plans.passes import Passes
 from whiteline.plans.protocols import Axis, check_together, satisfying
 from whiteline.plans.restoring import Step, putting_back, restoring, unstaging
@@ -60,12 +61,14 @@ def xanes_stack(
     shift: Readable[Any] | None = None,
     image_directions: Sequence[int] = (1, 1),
     least_confidence: float = 0.0,
+    drifted: Sequence[tuple[float, float]] | None = None,
     look_s: float | None = None,
     sharpness: Readable[Any] | None = None,
     zone_plate: Readable[Any] | None = None,
     refocus_points: int = 11,
     refocus_at_most: int = 3,
     return_to: float | None = None,
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[tuple[str, ...]]:
     """Take frames over an absorption edge: the stack that a map of chemistry is made from.
@@ -129,6 +132,9 @@ def xanes_stack(
         1 where the image moves towards higher rows (columns) as y (x) of the sample goes up, −1 where lower.
     least_confidence : float
         Of a shift that is corrected, between 0 and 1; else the scan goes on uncorrected, and says so.
+    drifted : sequence of (y, x), optional
+        By how much the sample is known to have drifted at each of its positions [µm], as an earlier run has found: it
+        is held there from the start.
     look_s : float, optional
         Exposure of frames that only tell where the sample has come back to [s]; as that of the others.
     sharpness : Readable, optional
@@ -142,6 +148,9 @@ def xanes_stack(
         How many of them there may be.
     return_to : float, optional
         Energy that is gone to at the end [eV].
+    only : mapping of str to sequence of int, optional
+        Numbers of the events that are taken of each role, from 1, in the order in which a whole stack takes them:
+        ``{"primary": [41, 42], "flat": [42]}``; of one edge only. All if it is not given.
     md : mapping, optional
         Further metadata.
 
@@ -175,13 +184,19 @@ def xanes_stack(
         flats=flats, flat_frames=flat_frames, darks=darks, dark_frames=dark_frames, read=[axis], also=also,
         look_with=[*labels, *([] if zone_plate is None else [zone_plate.z])],  # type: ignore[attr-defined]
     )  # fmt: skip
+    require_one(only, len(edges))
+    parts = []
+    for edge in edges:
+        primary = passes * len(edge.energies) * (len(places) or 1) * taken.events("primary")
+        parts.append(Part(taken.planned(primary, len(edge.energies), passes), only))
     tuning = _tuning(tune_every, tune_axis, tune_span, tune_points, tune_signal, tune_feedback, also, shutter)
     repeats = Passes(passes, stop_at_error=stop_at_error, error=error, dose_budget_Gy=dose_budget_Gy, dose=dose)
     held = None
     if shift is not None:
         held = HeldSample(
             DriftCorrection(
-                shift, sample, image_directions=image_directions, least_confidence=least_confidence
+                shift, sample, image_directions=image_directions, least_confidence=least_confidence,
+                so_far=drifted or (),
             ),
             taken, sample, [axis, *labels],
         )  # fmt: skip
@@ -195,6 +210,7 @@ def xanes_stack(
         "tune_span": tune_span, "tune_points": tune_points, "tune_signal": tune_signal, "tune_feedback": tune_feedback,
         "passes": passes, "stop_at_error": stop_at_error, "error": error, "dose_budget_Gy": dose_budget_Gy,
         "dose": dose, "shift": shift, "image_directions": image_directions, "least_confidence": least_confidence,
+        "drifted": drifted,
         "look_s": look_s, "sharpness": sharpness, "zone_plate": zone_plate, "refocus_points": refocus_points,
         "refocus_at_most": refocus_at_most, "return_to": return_to,
     }  # fmt: skip
@@ -202,6 +218,9 @@ def xanes_stack(
 
     def at_places(stand: Sequence[tuple[float, float]]) -> MsgGenerator[None]:
         for number, (x, y) in enumerate(stand):
+            if not taken.wants("primary"):
+                taken.leave_out("primary")
+                continue
             label.value = number
             if held is not None:
                 yield from held.go(number, x, y)
@@ -209,24 +228,30 @@ def xanes_stack(
                 yield from stubs.mv(sample.x, x, sample.y, y)  # type: ignore[attr-defined]
             yield from taken.take("primary", labels)
 
-    def one_pass(number: int, edge: Edge, seconds: Sequence[float], stand: Any, run: str) -> MsgGenerator[None]:
+    def one_pass(edge: Edge, seconds: Sequence[float], stand: Any, run: str) -> MsgGenerator[bool]:
+        count, events, begun = len(edge.energies), len(stand) * taken.events("primary"), False
         for at, (value, exposure) in enumerate(zip(edge.energies, seconds, strict=True)):
+            if taken.passed_over(at, count, events):
+                continue
             yield from stubs.mv(axis, value)
             yield from taken.expose(exposure)
-            if tuning is not None and at % (tune_every or 1) == 0:
+            if tuning is not None and (at % (tune_every or 1) == 0 or not taken.begun):
                 yield from tuning.maximise(axis)
-            if focus is not None and (number or at):
+            if focus is not None and taken.begun:
                 yield from focus.keep(value, run)
-            yield from taken.beside_flats(at_places(stand), at, len(edge.energies))
+            yield from taken.beside_flats(at_places(stand), at, count, events)
+            begun = True
+        return begun
 
-    def stack(edge: Edge, seconds: Sequence[float], run: str) -> MsgGenerator[str]:
+    def stack(edge: Edge, seconds: Sequence[float], part: Part, run: str) -> MsgGenerator[str]:
+        taken.begin(part)
         yield from taken.before()
         stand = places or [(yield from stands(sample)) if held is not None else (0.0, 0.0)]
         if held is not None:
             held.begin()
         for number in range(passes):
-            yield from one_pass(number, edge, seconds, stand, run)
-            if (yield from repeats.enough(number + 1)):
+            begun = yield from one_pass(edge, seconds, stand, run)
+            if begun and (yield from repeats.enough(number + 1)):
                 break
         yield from taken.after()
         return run
@@ -247,10 +272,12 @@ def xanes_stack(
         yield from stubs.mv(taken.camera.exposure, exposures[0][0], taken.camera.frames, taken.per_event)
         runs = []
         group = new_group("edges") if len(edges) > 1 else {}
-        for number, (edge, seconds) in enumerate(zip(edges, exposures, strict=True)):
+        for number, (edge, seconds, part) in enumerate(zip(edges, exposures, parts, strict=True)):
             if filters is not None and edge.filters is not None:
                 yield from stubs.mv(filters, list(edge.filters))
             place: dict[str, Any] = {"group_index": number, "group_size": len(edges), **group} if group else {}
+            if group:  # of those that an end before them leaves away nothing else would tell
+                place["edges"] = [{"energies": one.energies, "filter_names": one.filters} for one in edges]
             about = start_metadata(
                 "xanes_stack",
                 {**arguments, "energies": edge.energies, "filter_names": edge.filters},
@@ -271,10 +298,11 @@ def xanes_stack(
                 frames_per_energy=frames,
                 positions=places or None,
                 filters=edge.filters,
+                **part.about(),
                 **place,
             )
             yield from bps.stage_all(*staged)
-            runs.append((yield from in_run(about | dict(md or {}), partial(stack, edge, seconds))))
+            runs.append((yield from in_run(about | dict(md or {}), partial(stack, edge, seconds, part))))
             yield from bps.unstage_all(*reversed(staged))
         return tuple(runs)
 

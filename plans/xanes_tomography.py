@@ -13,6 +13,7 @@ from whiteline.plans.checks import energy_list
 from whiteline.plans.frames import DarkPolicy
 from whiteline.plans.groups import new_group
 from whiteline.plans.metadata import edge_of, start_metadata
+from whiteline.plans.part import Part, require_one
 from whiteline.plans.protocols import Axis, satisfying
 from whiteline.plans.restoring import putting_back, restoring
 from whiteline.plans.shutter import closing
@@ -46,6 +47,7 @@ def xanes_tomography(
     taken: Sequence[float] = (),
     group: str | None = None,
     return_to: float | None = None,
+    only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[tuple[str, ...]]:
     """Take a tomogram at each energy, each a run of its own, all linked as a group.
@@ -92,6 +94,9 @@ def xanes_tomography(
         The group of that call, which this one goes on with.
     return_to : float, optional
         Energy that is gone to at the end [eV]; where the scan ends if it is not given.
+    only : mapping of str to sequence of int, optional
+        What is taken, from 1: the turn, the reading before it, flats and darks:
+        ``{"fly": [1], "primary": [1], "flat": [2]}``. Of one energy only; all if it is not given.
     md : mapping, optional
         Further metadata of all runs.
 
@@ -121,6 +126,7 @@ def xanes_tomography(
     )  # fmt: skip
     ways = [tomogram.line, backwards(tomogram.line) if both_ways else tomogram.line]
     tomogram.fly.check(*ways)
+    part = Part(tomogram.planned(), require_one(only, len(left)))
     arguments = {
         "camera": camera, "energy": energy, "energies": wanted, "rotation": rotation, "capture": capture,
         "sample": sample, "shutter": shutter, "exposure_s": exposure_s, "start": start, "stop": stop,
@@ -135,12 +141,12 @@ def xanes_tomography(
 
     def at(number: int) -> dict[str, Any]:
         found = start_metadata(
-            "xanes_tomography", arguments, None, energies=[wanted[number]], **common, **tomogram.about()
+            "xanes_tomography", arguments, None, energies=[wanted[number]], **common, **tomogram.about(), **part.about()
         )
         return found | linked | {"group_index": number} | dict(md or {})
 
     def turn(way: int, _: str) -> MsgGenerator[None]:
-        yield from tomogram.take(ways[way])
+        yield from tomogram.take(ways[way], part)
 
     def scan() -> MsgGenerator[tuple[str, ...]]:
         yield from tomogram.remember(steps)

@@ -25,12 +25,14 @@ are read when sliced; `run` the run itself; `roles` which reading plays which pa
 frame; `positions`, `calibrations`, `completeness`, `rasters`, `spectra` what their names say; `datasets` xarray;
 `fly_table` the capture table of a fly scan, `pulses` its pulses as points, `fly_maps` its maps, `projections` those of
 a tomography;
+`parts` and `group` a run that was interrupted and those that resume it, as one; `fly_tables` their capture tables;
 `from_catalog` documents of a catalog, `registered` which frames it registers for which event.
 """
 
 from whiteline.analysis.runs.builder import Discarded, Point, RunBuilder
 from whiteline.analysis.runs.completeness import Completeness
 from whiteline.analysis.runs.frames import FrameStack, read_point
+from whiteline.analysis.runs.group import joined
 from whiteline.analysis.runs.opening import find_run, open_run
 from whiteline.analysis.runs.path_map import PathMap
 from whiteline.analysis.runs.places import FrameFile, Place
@@ -55,6 +57,7 @@ __all__ = [
     "Stream",
     "UnreadableRun",
     "find_run",
+    "joined",
     "open_run",
     "read_point",
 ]

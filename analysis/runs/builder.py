@@ -5,12 +5,15 @@ journal or from a catalog, and can be asked at any moment what there is. It hold
 
 A point that is measured anew after a pause comes with the same `seq_num`: the newest event survives, the one before it
 is discarded. Its frames stay in their file, and are listed.
+
+Points of a run that is a part of another one (`parts`) have the numbers that they have in the whole.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from whiteline.analysis.runs.parts import numbers_of
 from whiteline.analysis.runs.path_map import PathMap, PathMapLike
 from whiteline.analysis.runs.places import (
     FrameFile,
@@ -93,12 +96,21 @@ class StreamSoFar:
         Its descriptors, the newest last: there is another one whenever a configuration has changed.
     points : dict of int to Point
         Those that survive, by `seq_num`.
+    numbers : tuple of int or None
+        Of a part of a whole: which numbers its points have there, in their order.
     """
 
     name: str
     descriptors: list[Document] = field(default_factory=list)
     points: dict[int, Point] = field(default_factory=dict)
     ranges: dict[str, list[StreamRange]] = field(default_factory=dict)
+    numbers: tuple[int, ...] | None = None
+
+    def number_of(self, seq_num: int) -> int:
+        """Return which number a point has, in the whole if this is a part of one."""
+        if self.numbers is None or not 1 <= seq_num <= len(self.numbers):
+            return seq_num
+        return self.numbers[seq_num - 1]
 
     @property
     def external(self) -> frozenset[str]:
@@ -117,7 +129,7 @@ class StreamSoFar:
             for start, stop, file, index in ranges:
                 frames = frames_of(file, shape)
                 for number in range(start, stop):
-                    of_point = places.setdefault(number, {})
+                    of_point = places.setdefault(self.number_of(number), {})
                     of_point[key] = Place(file, (index + number - start) * frames, frames)
         found = dict(self.points)
         for number, of_point in places.items():
@@ -264,12 +276,18 @@ class RunBuilder:
         if index is not None and known is not None:
             frames = int(listed.get("frames") or known[0].frames_per_point or 1)
             places = {str(listed.get("data_key") or ""): Place(known[0], int(index) * frames, frames)}
-        return Discarded(str(listed.get("stream") or ""), listed.get("seq_num") or None, float("nan"), places)
+        name, number = str(listed.get("stream") or ""), listed.get("seq_num") or None
+        if number is not None and name in self.streams:
+            number = self.streams[name].number_of(int(number))
+        return Discarded(name, number, float("nan"), places)
 
     def _descriptor(self, document: Document) -> None:
         if self.start is not None and document.get("run_start", self.start["uid"]) != self.start["uid"]:
             return  # of a run inside this one
-        stream = self.streams.setdefault(document.get("name", "primary"), StreamSoFar(document.get("name", "primary")))
+        name = document.get("name", "primary")
+        if name not in self.streams:
+            self.streams[name] = StreamSoFar(name, numbers=numbers_of(self.start or {}, name))
+        stream = self.streams[name]
         stream.descriptors.append(document)
         keys = frozenset(key for key, about in document.get("data_keys", {}).items() if "external" in about)
         self._by_descriptor[document["uid"]] = stream, keys
@@ -280,7 +298,7 @@ class RunBuilder:
             self.missed += 1
             return ()
         stream, external = known
-        data, number = document["data"], document["seq_num"]
+        data, number = document["data"], stream.number_of(document["seq_num"])
         places: dict[str, Place] = {}
         before = stream.points.get(number)
         point = Point(stream.name, number, document["time"], data, places, before)

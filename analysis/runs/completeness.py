@@ -113,6 +113,7 @@ def completeness_of(
     wanted: Numbers | None,
     sent: Numbers | None,
     reached: Numbers | None,
+    only: Sequence[int] | None = None,
 ) -> Completeness:
     """Return what is there and what is missing.
 
@@ -126,7 +127,13 @@ def completeness_of(
         Energies that should be reached [eV].
     sent, reached : ndarray of float64 or None, shape (n,)
         Setpoint and readback of the energy at each point [eV].
+    only : sequence of int, optional
+        Numbers of the points that a part of a whole is to have. Energies are those of the whole.
     """
+    if only is not None:
+        missing = np.setdiff1d(np.asarray(only, np.int64), seq_nums)
+        count = 0 if reached is None else _different(reached)
+        return Completeness(seq_nums.size, len(only), missing, count, None, np.empty(0))
     missing = np.setdiff1d(np.arange(1, (planned or 0) + 1), seq_nums).astype(np.int64)
     if wanted is None or not wanted.size:
         count = 0 if reached is None else _different(reached)

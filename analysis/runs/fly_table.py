@@ -72,7 +72,8 @@ class FlyTable:
     def keys(self) -> dict[str, str]:
         """Data key of each column."""
         if self.stream.points:
-            places = self.stream.points[-1].places
+            # of the last line not all columns may have been told of
+            places = max((point.places for point in self.stream.points), key=len)
             return {place.file.dataset.rpartition("/")[2]: key for key, place in places.items()}
         # no line has come: keys are called by their device and column
         return {key.removeprefix(f"{self.stream.object_of.get(key, '')}_"): key for key in self.stream.external}

@@ -6,6 +6,7 @@ from typing import Any
 
 from whiteline.analysis.runs.builder import RunBuilder
 from whiteline.analysis.runs.from_catalog import builder_of
+from whiteline.analysis.runs.group import joined, uids_of_group
 from whiteline.analysis.runs.path_map import PathMapLike
 from whiteline.analysis.runs.run import Run
 from whiteline.analysis.runs.unreadable import UnreadableRun
@@ -18,7 +19,8 @@ def open_run(run: Any, *, path_map: PathMapLike = None) -> Run:
     ----------
     run : object
         What a catalog gives, as `cat[-1]`, `cat[uid]`; or a sequence of (name, document) pairs, as from a journal; or a
-        `RunBuilder`. A run that is still going is opened as it is now; open it again to see more.
+        `RunBuilder`. A run that is still going is opened as it is now; open it again to see more. A list of these,
+        a run and those that resume it, is opened as one.
     path_map : mapping of str to str, or pairs, optional
         From folders as the documents name them to folders of this client, as `write` and `read` of each detector in
         the description of the beamline.
@@ -43,8 +45,11 @@ def open_run(run: Any, *, path_map: PathMapLike = None) -> Run:
         return builder_of(run, path_map).run()
     if not isinstance(run, Iterable):
         raise UnreadableRun(f"{type(run).__name__} is no run: give cat[-1], cat[uid], or (name, document) pairs")
+    pairs = list(run)
+    if pairs and not any(isinstance(one, list | tuple) and one and isinstance(one[0], str) for one in pairs):
+        return joined(open_run(one, path_map=path_map) for one in pairs)
     builder = RunBuilder(path_map)
-    for pair in run:
+    for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise UnreadableRun(f"{pair!r} is no (name, document) pair; a run is a sequence of them, start first")
         builder.feed(*pair)
@@ -53,6 +58,8 @@ def open_run(run: Any, *, path_map: PathMapLike = None) -> Run:
 
 def find_run(catalog: Any, which: str | int, *, path_map: PathMapLike = None) -> Run:
     """Open a run of a catalog by its uid, the begin of it, its scan number, or from the end: −1 is the newest.
+
+    If it was interrupted and resumed, or resumes another one, all of these are opened as one.
 
     Raises
     ------
@@ -66,4 +73,8 @@ def find_run(catalog: Any, which: str | int, *, path_map: PathMapLike = None) ->
         raise UnreadableRun(
             f"the catalog has no run {which!r} ({reason}); its newest is cat[-1], and list(cat) names all"
         ) from error
-    return open_run(found, path_map=path_map)
+    opened = open_run(found, path_map=path_map)
+    uids = uids_of_group(opened.start, catalog)
+    if len(uids) == 1:
+        return opened
+    return joined(opened if uid == opened.uid else open_run(catalog[uid], path_map=path_map) for uid in uids)

@@ -49,10 +49,7 @@ def projections_of(run: Run, *, rotation: str | None = None, camera: str | None 
     UnreadableRun
         If angles, frames, flats or darks are missing.
     """
-    points = run.points
-    axis = rotation or given_role(run.start, "rotation") or _in_degrees(run)
-    frames, pulses = frames_of_points(run, camera)
-    angles = points.numbers(axis)[pulses]
+    frames, angles = turned_frames(run, rotation=rotation, camera=camera)
     known = np.isfinite(angles)
     flats, darks = run.stack(camera, FLAT), run.stack(camera, DARK)
     if not known.any() or not len(flats) or not len(darks):
@@ -60,6 +57,21 @@ def projections_of(run: Run, *, rotation: str | None = None, camera: str | None 
         raise UnreadableRun(f"{run.name} has no {what} yet")
     means = [np.asarray(one.averaged([range(len(one))])[0], np.float32) for one in (flats, darks)]
     return Projections(frames.select(known), angles[known], means[0], means[1])
+
+
+def turned_frames(
+    run: Run, *, rotation: str | None = None, camera: str | None = None
+) -> tuple[FrameStack, NDArray[np.float64]]:
+    """Return all frames of the sample, shape (n, Y, X), and their angles [deg], NaN where one was not measured.
+
+    Raises
+    ------
+    UnreadableRun
+        If the run has no frames, or no angle that is known as such.
+    """
+    axis = rotation or given_role(run.start, "rotation") or _in_degrees(run)
+    frames, pulses = frames_of_points(run, camera)
+    return frames, np.asarray(run.points.numbers(axis)[pulses], float)
 
 
 def _in_degrees(run: Run) -> str:

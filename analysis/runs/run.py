@@ -1,6 +1,6 @@
 """A run as arrays with roles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ from whiteline.analysis.runs.completeness import Completeness, completeness_of, 
 from whiteline.analysis.runs.flats import FlatPolicy, groups_of_flats
 from whiteline.analysis.runs.fly_maps import binned_lines, lines_of
 from whiteline.analysis.runs.fly_table import FlyTable, fly_table_of
+from whiteline.analysis.runs.fly_tables import JoinedFlyTable
 from whiteline.analysis.runs.frames import FrameStack
+from whiteline.analysis.runs.parts import numbers_of
 from whiteline.analysis.runs.path_map import PathMap, PathMapLike
 from whiteline.analysis.runs.positions import AxisPositions, position_of, positions_of
 from whiteline.analysis.runs.pulses import Pulses, pulses_of, require_pulses
@@ -58,6 +60,8 @@ class Run:
         Points that were measured anew, and frames that no point refers to; where they lie in their files.
     path_map : PathMap, mapping or pairs
         Where files are for this client.
+    parts : tuple of Run
+        Those that are read as this one, the first that was taken first; none of a run that was taken at once.
     """
 
     start: Mapping[str, Any]
@@ -65,12 +69,14 @@ class Run:
     streams: Mapping[str, Stream]
     discarded: tuple[Discarded, ...] = ()
     path_map: PathMapLike = None
+    parts: tuple["Run", ...] = ()
 
     def __post_init__(self) -> None:
         path_map = PathMap.of(self.path_map)
         object.__setattr__(self, "path_map", path_map)
         moved = {name: replace(one, path_map=path_map) for name, one in self.streams.items()}
         object.__setattr__(self, "streams", moved)
+        object.__setattr__(self, "parts", tuple(replace(one, path_map=path_map) for one in self.parts))
 
     def __repr__(self) -> str:
         streams = ", ".join(f"{name} ({len(one)})" for name, one in self.streams.items()) or "no streams"
@@ -140,6 +146,8 @@ class Run:
             If the run is no fly scan.
         """
         self.stream(FLY)
+        if flown := [one.fly for one in self.parts if FLY in one.streams]:
+            return JoinedFlyTable.of(flown, self.stream(FLY))
         return fly_table_of(self.streams, FLY, over=not self.going)
 
     # energies
@@ -282,7 +290,7 @@ class Run:
             raise UnreadableRun(f"{self.name} has no points at position {index} yet; it has those at {known}")
         there = {name: _at(self.streams[name], index) for name in (PRIMARY, LOOK) if name in self.streams}
         # how many points there should be is said of all places together
-        start = {key: value for key, value in self.start.items() if key not in ("num_points", "num_intervals")}
+        start = {key: value for key, value in self.start.items() if key not in ("num_points", "num_intervals", "only")}
         return Run(start, self.stop, {**self.streams, **there}, self.discarded, self.path_map)
 
     def before_and_after(self, key: str) -> Array:
@@ -394,16 +402,27 @@ class Run:
         planned, wanted = planned_points(self.start), self.planned_energies
         if PRIMARY in self.streams and self._good_enough:
             planned = len(self.points)
+        only = self._only
         if not self.has_points:
-            return completeness_of(np.empty(0, np.int64), planned, wanted, None, None)
+            return completeness_of(np.empty(0, np.int64), planned, wanted, None, None, only)
         stream = self.points
         if isinstance(stream, Pulses):
             there = stream.came
             reached = None if (of_all := self.energies_of(PRIMARY)) is None else of_all[there]
             sent = None if (of_all := self._setpoints(stream)) is None else of_all[there]
             planned = planned_points({"shape": self.start.get("shape")}) or planned
-            return completeness_of(stream.seq_nums[there], planned, wanted, sent, reached)
-        return completeness_of(stream.seq_nums, planned, wanted, self._setpoints(stream), self.energies_of(PRIMARY))
+            return completeness_of(stream.seq_nums[there], planned, wanted, sent, reached, only)
+        sent, reached = self._setpoints(stream), self.energies_of(PRIMARY)
+        return completeness_of(stream.seq_nums, planned, wanted, sent, reached, only)
+
+    @property
+    def _only(self) -> Sequence[int] | None:
+        """Numbers of the points that a part of a whole is to have; of a fly scan those of its pulses."""
+        lines = numbers_of(self.start, FLY)
+        if lines is None:
+            return numbers_of(self.start, PRIMARY)
+        pulses = self.fly.pulses if FLY in self.streams else 0
+        return [(line - 1) * pulses + pulse for line in lines for pulse in range(1, pulses + 1)]
 
     @property
     def _good_enough(self) -> bool:

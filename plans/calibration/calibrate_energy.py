@@ -8,7 +8,7 @@ import bluesky.plan_stubs as bps
 import numpy as np
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from whiteline.analysis.calibration import Calibration, EnergyCalibration, fit_energy
 from whiteline.analysis.checks import OutOfRange
@@ -214,7 +214,7 @@ def fitted_energy(foils: Sequence[FoilCalibration], before: EnergyCalibration, h
         angles = np.array([float(found.angle(one.tabulated)) for one in foils])
         misfit = (np.array([reading for reading, _ in readings]) - angles) / np.array([error for _, error in readings])
         chi_square = float(misfit @ misfit)
-        if chi2.sf(chi_square, free) < LEAST_PROBABILITY:
+        if chdtrc(free, chi_square) < LEAST_PROBABILITY:
             scaled = np.asarray(found.covariance) * chi_square / free
             found = replace(found, covariance=tuple(tuple(float(one) for one in row) for row in scaled))
     change = found.spacing / before.spacing - 1

@@ -61,6 +61,7 @@ def conclude(
     signal: Any,
     apply: bool = True,
     more: Callable[[], Mapping[str, Quantity]] = dict,
+    emitted: Emitted | None = None,
 ) -> MsgGenerator[Calibrated]:
     """Make a calibration, apply it if it is good, and record it as an event.
 
@@ -78,6 +79,8 @@ def conclude(
         Whether it is applied at all.
     more : callable
         Returns what else was found, which is recorded with the parameters.
+    emitted : Emitted, optional
+        What records it; the same one for all that is found within one run.
 
     Returns
     -------
@@ -101,12 +104,12 @@ def conclude(
             found = replace(found, applied=apply, reason="" if apply else "it was not to be applied")
     if found.applied and found.calibration is not None:
         yield from bps.mv(signal, found.calibration.to_json())
-    yield from record(found)
+    yield from record(found, emitted)
     return found
 
 
-def record(found: Calibrated) -> MsgGenerator[None]:
-    """Record what was found as an event in the stream `calibration`."""
-    emitted = Emitted()
+def record(found: Calibrated, emitted: Emitted | None = None) -> MsgGenerator[None]:
+    """Record what was found as an event in the stream `calibration`, by the same readable if there are several."""
+    emitted = emitted or Emitted()
     emitted.found = found
     yield from take_point([], [emitted], shutter=None, stream=STREAM)

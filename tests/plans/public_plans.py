@@ -169,6 +169,13 @@ def _tune(line: FakeBeamline) -> MsgGenerator[Any]:
     )  # fmt: skip
 
 
+def _scan_axis(line: FakeBeamline) -> MsgGenerator[Any]:
+    return plans.scan_axis(
+        [line.counters], line.sample.x, start=-1.0, stop=1.0, points=3, relative=True, dwell_s=0.1,
+        shutter=line.shutter,
+    )  # fmt: skip
+
+
 def _time_series(line: FakeBeamline) -> MsgGenerator[Any]:
     return plans.time_series("xanes", _repeated(line), times_s=[0.0, 1e-9])
 
@@ -210,6 +217,7 @@ CASES = [
     Case("raster_mosaic", _raster_mosaic),
     Case("tune", _tune, moves=("energy",), signal=peak),
     Case("tune", _tune, "without a peak", moves=("energy",)),
+    Case("scan_axis", _scan_axis),
     Case("time_series", _time_series),
     Case("bias_series", _bias_series),
     Case("restore_positions", _restore_positions, moves=("energy", "x", "y")),

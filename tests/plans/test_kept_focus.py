@@ -87,6 +87,40 @@ def test_a_focus_that_is_lost_is_found_again_once(seed: int, by: float) -> None:
     assert len(events(documents, "look")) >= 11
 
 
+def test_a_focus_that_is_lost_twice_is_found_twice(seed: int) -> None:
+    stack = Stack(np.random.default_rng(seed), drifts_at=ENERGIES[2], by=0.02)
+    once = stack.defocus
+
+    def twice() -> float:
+        if stack.line.world.energy >= ENERGIES[5]:
+            stack.by = 0.045
+        return once()
+
+    stack.defocus = twice  # type: ignore[method-assign]
+    _, documents = run(stack.plan())
+    assert [one["focus_refocus"] for one in events(documents, "focus")].count(1) == 2
+    assert [one["calibration_applied"] for one in events(documents, "calibration")] == [1, 1]
+    assert abs(stack.off[ENERGIES[-1]]) < 0.05 * DEPTH_MM
+
+
+def test_detail_that_the_sample_lacks_in_focus_starts_one_series_and_no_more(seed: int) -> None:
+    stack = Stack(np.random.default_rng(seed))
+    in_focus = stack.told
+    stack.live = FakeLive(sharpness=lambda number: in_focus(number) | ({"of_best": 0.4} if number > 2 else {}))
+    _, documents = run(stack.plan())
+    assert [one["focus_refocus"] for one in events(documents, "focus")].count(1) == 1
+    assert len(events(documents, "primary")) == len(ENERGIES)
+
+
+def test_a_lack_of_detail_within_its_error_starts_nothing(seed: int) -> None:
+    stack = Stack(np.random.default_rng(seed))
+    in_focus = stack.told
+    noisy = {"of_best": 0.45, "detail": 0.2, "detail_error": 0.039}
+    stack.live = FakeLive(sharpness=lambda number: in_focus(number) | noisy)
+    _, documents = run(stack.plan())
+    assert not events(documents, "look")
+
+
 def test_nothing_is_done_while_the_focus_is_good(seed: int) -> None:
     stack = Stack(np.random.default_rng(seed), drifts_at=ENERGIES[3], by=0.2 * DEPTH_MM)
     before = stack.calibration

@@ -61,6 +61,12 @@ GOOD: dict[str, list[dict[str, Any]]] = {
             "energy": "energy", "energies": [8330.0],
         },
     ],
+    "scan_axis": [
+        {
+            "detectors": ["counters"], "axis": "sample_x", "start": -1.0, "stop": 1.0, "points": 5, "relative": True,
+            "shutter": "fast_shutter", "dwell_s": 0.1,
+        }
+    ],
     "time_series": [{"plan": "xanes", "arguments": SPECTRUM, "times_s": [0.0]}],
     "bias_series": [{"plan": "xanes", "arguments": SPECTRUM, "axis": "sample_x", "values": [1.0, 2.0]}],
     "restore_positions": [
@@ -138,6 +144,12 @@ BEFORE_ANYTHING_MOVES: list[tuple[str, dict[str, Any], type[Exception], str]] = 
     ("fly_raster", {**FLY_RASTER, **TWO_BY_TWO, "capture": "captrue"}, TypeError, "capture = 'captrue' cannot play"),
     ("fly_raster", {**FLY_RASTER, **TWO_BY_TWO, "dwell_s": 1e-4}, OutOfRange, "rate of fluorescence"),
     ("tune", {"detectors": ["counters"], "axis": "sample_x", "span": -1.0}, OutOfRange, "span"),
+    (
+        "scan_axis",
+        {"detectors": ["counters"], "axis": "sample_x", "start": 0.0, "stop": 1e6, "points": 5},
+        ValueError,
+        "sample_x",
+    ),
     ("restore_positions", {"axes": ["sample_x"], "positions": [1e6]}, ValueError, "sample_x"),
 ]
 """What has the right type and cannot be right: the item of the queue fails with one sentence, and nothing has moved."""

@@ -1,0 +1,35 @@
+"""Maps of the simulated nanoprobe that were aborted, or whose session was killed: nothing is lost, or taken twice."""
+
+import secrets
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from conftest import Simulate
+from resume_trials import Trials, make_ready
+
+
+@pytest.fixture(scope="module")
+def trials(simulate: Simulate, tag: str) -> Iterator[Trials]:
+    seed = secrets.randbelow(2**31)
+    print(f"seed {seed}")
+    one = Trials(simulate("nanoprobe", speed=5.0), seed, f"{tag}SIM:machine:fault:beam_dump")
+    make_ready(one.session)
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("plan", "way", "key"),
+    [("raster_stack", "abort", "fluorescence_Ni_Ka"), ("fly_raster_stack", "kill", "capture_incident_rate")],
+)
+def test_a_map_that_is_interrupted_is_whole_when_it_was_gone_on_with(
+    trials: Trials, plan: str, way: str, key: str
+) -> None:
+    undisturbed, tried = trials.undisturbed(plan), trials.interrupted(plan, way)
+    print(tried.what)
+    assert (tried.lost, tried.doubled) == (0, 0), tried.what
+    assert tried.run.completeness.whole
+    for axis, unit in (("sample_x", 0.05), ("sample_y", 0.05), ("energy", 0.05)):
+        np.testing.assert_allclose(tried.run.map_of(axis), undisturbed.map_of(axis), atol=unit)
+    assert np.isfinite(tried.run.map_of(key)).all()
