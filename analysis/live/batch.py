@@ -4,7 +4,7 @@ Each frame goes through the same step as live. Then the fractions are the produc
 sums that grew, so that either checks the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +13,23 @@ import numpy as np
 from whiteline.analysis.live.alignment import Aligner, Place
 from whiteline.analysis.live.density import Developer
 from whiteline.analysis.live.edge_maps import PreparedRows, edge_maps
-from whiteline.analysis.live.fraction_fit import Misfit, covered, energy_shift_of_sample, error_found, misfit_of_sample
+from whiteline.analysis.live.fraction_fit import (
+    FractionFit,
+    Misfit,
+    covered,
+    energy_shift_of_sample,
+    error_found,
+    misfit_of_sample,
+)
 from whiteline.analysis.live.frame_work import Followed, FrameWork
 from whiteline.analysis.live.kinds import kind_of
 from whiteline.analysis.live.mean_spectrum import mean_spectrum
 from whiteline.analysis.live.points import points_of
 from whiteline.analysis.live.raster import raster_of
-from whiteline.analysis.live.recipes import cookbook_of, pixel_um
+from whiteline.analysis.live.recipes import Recipe, cookbook_of, pixel_um
 from whiteline.analysis.live.results import ErrorFound, Results, provenance_of
 from whiteline.analysis.live.sample import Sample
 from whiteline.analysis.live.settings import Settings
-from whiteline.analysis.maps.basis import Basis
-from whiteline.analysis.maps.linear import linear_combination
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.runs.opening import open_run
 from whiteline.analysis.runs.path_map import PathMap, PathMapLike
@@ -95,20 +100,14 @@ def _stack_of(run: Run, settings: Settings, *, maps: bool, progress: Callable[[i
     label = f"frames of {run.name}"
 
     def developer() -> Developer:
-        return Developer(settings, PathMap.of(run.path_map), cookbook.frame_shape, cookbook.dtype, label)
+        return Developer(
+            settings, PathMap.of(run.path_map), cookbook.frame_shape, cookbook.dtype, label, cookbook.blank
+        )
 
-    work = FrameWork(developer(), Aligner(settings))
-    troubles, last, followed = list(cookbook.left_out), Place(), list[Followed]()
-    for number, recipe in enumerate(cookbook.recipes.values()):
-        progress(number, len(cookbook.recipes))
-        try:
-            prepared = work.prepare(recipe, last)
-            _ = prepared.sampled.weight
-        except (ValueError, OSError) as error:
-            troubles.append(str(error))
-            continue
-        last = prepared.place if prepared.drift.trusted else last
-        followed.append(work.followed(prepared, fitted=covered(settings, recipe.energy)))
+    followed, unfollowed = follow(
+        FrameWork(developer(), Aligner(settings)), list(cookbook.recipes.values()), settings, progress
+    )
+    troubles = [*cookbook.left_out, *unfollowed]
     if not followed:
         raise UnreadableRun(troubles[0] if troubles else f"{run.name} has no frame that could be analysed")
     rows = PreparedRows(developer(), [(one.recipe, one.place) for one in followed])
@@ -140,6 +139,27 @@ def _stack_of(run: Run, settings: Settings, *, maps: bool, progress: Callable[[i
     )
 
 
+def follow(
+    work: FrameWork,
+    recipes: Sequence[Recipe],
+    settings: Settings,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[list[Followed], list[str]]:
+    """Follow the frames of a stack one after the other; return what stays of each, and a sentence for each left out."""
+    troubles, last, followed = list[str](), Place(), list[Followed]()
+    for number, recipe in enumerate(recipes):
+        progress(number, len(recipes))
+        try:
+            prepared = work.prepare(recipe, last)
+            _ = prepared.sampled.weight
+        except (ValueError, OSError) as error:
+            troubles.append(str(error))
+            continue
+        last = prepared.place if prepared.drift.trusted else last
+        followed.append(work.followed(prepared, fitted=covered(settings, recipe.energy)))
+    return followed, troubles
+
+
 def fraction_maps(
     rows: PreparedRows, followed: list[Followed], sample: Sample, settings: Settings
 ) -> tuple[dict[str, Map], ErrorFound]:
@@ -150,31 +170,14 @@ def fraction_maps(
     ValueError
         If the references cannot be told apart at the energies, or do not cover them.
     """
-    chosen = [index for index, one in enumerate(followed) if one.fitted]
     if not settings.references:
         return {}, ErrorFound()
-    energies = np.array([followed[index].recipe.energy for index in chosen])
-    if not chosen:
-        low, high = settings.covered
-        raise ValueError(
-            f"the references cover {low:.10g} to {high:.10g} eV, and none of the {len(followed)} energies lies there; "
-            "take references of this edge"
-        )
-    basis = Basis.from_spectra(settings.references, energies, background=settings.background)
-    weights = np.array([followed[index].sampled.weight for index in chosen])
-    bands = [
-        linear_combination(
-            basis, *rows.band(band, chosen), weights=weights, least_jump_over_noise=settings.least_jump_over_noise
-        )
-        for band in rows.bands
-    ]
-    names = [*basis.references, "jump"]
-    parts = [[*band.fractions, band.jump] for band in bands]
+    fit = FractionFit.of([one.recipe.energy for one in followed], [one.sampled.weight for one in followed], settings)
+    bands = [fit.maps_of(*rows.band(band, fit.chosen)) for band in rows.bands]
     found: dict[str, Map] = {}
-    for at, _ in enumerate(names):
-        first = parts[0][at]
-        joined = (np.concatenate([getattr(part[at], what) for part in parts]) for what in ("value", "error", "valid"))
-        found[first.name] = Map(first.name, first.unit, *joined)
-    fractions = tuple(found[f"fraction of {name}"] for name in basis.references)
+    for name, first in bands[0].items():
+        joined = (np.concatenate([getattr(band[name], what) for band in bands]) for what in ("value", "error", "valid"))
+        found[name] = Map(name, first.unit, *joined)
+    fractions = tuple(found[f"fraction of {name}"] for name in fit.basis.references)
     misfit: Misfit = misfit_of_sample(sample, settings)
-    return found, error_found(fractions, misfit, len(chosen))
+    return found, error_found(fractions, misfit, len(fit.chosen))

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whiteline.analysis.live.doors import (
     ERROR,
@@ -34,6 +34,9 @@ from whiteline.analysis.live.status import NotAnalysed, Pending
 from whiteline.analysis.live.threads import Background, Inbox, Item, Pace
 from whiteline.analysis.runs.builder import Document
 from whiteline.analysis.runs.path_map import PathMap, PathMapLike
+
+if TYPE_CHECKING:
+    from whiteline.analysis.live.edge_maps import PreparedRows
 
 KINDS = frozenset(
     {
@@ -111,6 +114,11 @@ class LiveXanes:
         """Take the documents of the run that is going on from before this was subscribed, as a journal has them."""
         self._inbox.put(("join", list(documents)))
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All that plans may be given: what they can trigger and read."""
+        return self.shift, self.sharpness, self.error, self.rotation
+
     # what people look at
 
     @property
@@ -131,6 +139,22 @@ class LiveXanes:
                 f"{self._inbox.lost} documents were lost, as it was too far behind: analyse the run afterwards"
             )
         return " · ".join([*parts, *self._troubles[-1:]])
+
+    def rows(self, position: int | None = None) -> "PreparedRows | None":
+        """Return the frames of the newest run so far as rows to be read from their files, by one thread.
+
+        Parameters
+        ----------
+        position : int, optional
+            Place of the sample, as `Results.position`.
+
+        Returns
+        -------
+        PreparedRows or None
+            Optical density and variance, brought onto the first frame; None if no frame of a stack is there.
+        """
+        analysis = self._analysis
+        return None if analysis is None else analysis.rows(position)
 
     def __repr__(self) -> str:
         return f"<LiveXanes: {self.progress}>"

@@ -36,14 +36,24 @@ class Developer:
         Of raw frames.
     label : str
         What is read, for errors.
+    blank : tuple of slice, optional
+        Rows and columns where there is no sample: there frame and flat are to be alike, and the flat is scaled to it.
+        The beam is not the same in both: it decays, is topped up, and wanders.
     """
 
     def __init__(
-        self, settings: Settings, path_map: PathMap, frame_shape: tuple[int, int], dtype: np.dtype[Any], label: str
+        self,
+        settings: Settings,
+        path_map: PathMap,
+        frame_shape: tuple[int, int],
+        dtype: np.dtype[Any],
+        label: str,
+        blank: tuple[slice, slice] | None = None,
     ) -> None:
         self.settings, self.frame_shape = settings, frame_shape
-        self._path_map, self._dtype, self._label = path_map, dtype, label
+        self._path_map, self._dtype, self._label, self._blank = path_map, dtype, label, blank
         self._darks: dict[Places, _Dark] = {}
+        self._beams: dict[Recipe, float] = {}
 
     def whole(self, recipe: Recipe) -> tuple[Image, Image]:
         """Return density and variance of a point, shape (Y, X) each; NaN where they are not determined.
@@ -71,14 +81,15 @@ class Developer:
         return self._density(recipe, raw, flat, dark, dark.image[rows])
 
     def _density(self, recipe: Recipe, raw: Any, flat: Any, dark: _Dark, floor: Image) -> tuple[Image, Image]:
-        settings, scale = self.settings, recipe.flat_scale
-        if scale != 1:  # flats of another exposure: light is in proportion to it, and so is the variance of few frames
+        settings, scale = self.settings, recipe.flat_scale * self._beam(recipe)
+        if scale != 1:  # of another exposure or beam: light is in proportion, and so is the variance of few frames
             flat = floor + np.float32(scale) * (np.asarray(flat, np.float32) - floor)
         counting = Counting(
             gain=settings.gain,
             read_noise=settings.read_noise,
             frames=sum(place.count for place in recipe.frames),
-            flats=float(sum(place.count for place in recipe.flats)) / scale,
+            # how far the beam differs matters for the light, and is nothing to the noise
+            flats=float(sum(place.count for place in recipe.flats)) / recipe.flat_scale,
             darks=dark.number,
             saturation=settings.saturation,
         )
@@ -89,6 +100,20 @@ class Developer:
         if variance is None:
             raise ValueError("the variance is missing")
         return density.reshape(shape), variance.reshape(shape)
+
+    def _beam(self, recipe: Recipe) -> float:
+        """Return the beam of the frame over that of its flats, by the light where there is no sample; 1 if unknown."""
+        if self._blank is None:
+            return 1.0
+        if recipe not in self._beams:
+            rows, columns = self._blank
+            dark = self._floor(recipe.darks).image[rows, columns]
+            frame, flat = (self._mean(one, rows)[:, columns] - dark for one in (recipe.frames, recipe.flats))
+            good = np.isfinite(dark)
+            ratio = float(frame[good].sum(dtype=float)) / max(float(flat[good].sum(dtype=float)), 1.0)
+            ratio /= recipe.flat_scale
+            self._beams[recipe] = ratio if np.isfinite(ratio) and ratio > 0 else 1.0
+        return self._beams[recipe]
 
     def _floor(self, places: Places) -> _Dark:
         """Return the dark, NaN at pixels that are hot or dead; there is one for each exposure, and they are kept."""

@@ -1,6 +1,8 @@
 """Edge energy and white line over the map, by bands of rows read from the files: no stack is ever kept."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,11 @@ class PreparedRows:
         self.groups = grouped([recipe.energy for recipe, _ in self._steps])
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """The frames, and how each is brought back."""
+        return self._steps
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a frame."""
         return self._developer.frame_shape
@@ -88,6 +95,68 @@ class PreparedRows:
         return density, variance
 
 
+@dataclass(frozen=True, eq=False)
+class EdgeFit:
+    """What the maps of the edge are made by, which is the same for each band of rows of a stack.
+
+    Parameters
+    ----------
+    energies : ndarray of float64, shape (G,)
+        Ascending, each once [eV].
+    normalisation : EdgeNormalisation
+        Where background and post-edge are read.
+    projection : Projection
+        The components of the stack.
+    window : tuple of float
+        Where the white line is looked for [eV].
+    least_jump_over_noise : float
+        As in `Settings`.
+    """
+
+    energies: NDArray[np.float64]
+    normalisation: EdgeNormalisation
+    projection: Projection
+    window: tuple[float, float]
+    least_jump_over_noise: float
+
+    @classmethod
+    def of(cls, sample: Sample, settings: Settings) -> Self:
+        """Learn it from the sampled pixels.
+
+        Raises
+        ------
+        ValueError
+            If edge or energies are not known well enough for it yet.
+        """
+        edge = settings.edge_energy()
+        if edge is None:
+            raise ValueError("the energy of the edge is not known; give it, or references")
+        energies, normalisation = sample.energies, EdgeNormalisation(edge)
+        normalisation.jump(energies)  # raises where pre-edge or post-edge are still missing
+        projection = Projection.learn(energies, sample.density, sample.variance)
+        window = settings.white_line or usual_window(edge)
+        return cls(energies, normalisation, projection, window, settings.least_jump_over_noise)
+
+    def maps_of(self, density: Image, variance: Image) -> dict[str, Map]:
+        """Return "edge energy" and, where the energies cover its range, "white line" of some rows, (G, rows, X) [eV].
+
+        Raises
+        ------
+        ValueError
+            If the energies do not cover the rising edge.
+        """
+        given = self.energies, density, variance
+        more: dict[str, Any] = {
+            "projection": self.projection, "least_jump_over_noise": self.least_jump_over_noise
+        }  # fmt: skip
+        found = {"edge energy": half_height(*given, self.normalisation, **more)}
+        try:
+            found["white line"] = white_line(*given, self.window, self.normalisation, **more)
+        except ValueError:
+            return found
+        return found
+
+
 def edge_maps(
     rows: PreparedRows, sample: Sample, settings: Settings, wanted: Callable[[], bool] = lambda: True
 ) -> dict[str, Map]:
@@ -116,32 +185,13 @@ def edge_maps(
     Stopped
         If it is not wanted any more.
     """
-    edge = settings.edge_energy()
-    if edge is None:
-        raise ValueError("the energy of the edge is not known; give it, or references")
-    energies, normalisation = sample.energies, EdgeNormalisation(edge)
-    normalisation.jump(energies)  # raises where pre-edge or post-edge are still missing
-    projection = Projection.learn(energies, sample.density, sample.variance)
-    window = settings.white_line or usual_window(edge)
-    least = settings.least_jump_over_noise
+    fit = EdgeFit.of(sample, settings)
     parts: dict[str, list[Map]] = {}
-    troubles: list[str] = []
     for band in rows.bands:
         if not wanted():
             raise Stopped("the map of the edge is no longer wanted")
-        density, variance = rows.averaged(band)
-        parts.setdefault("edge energy", []).append(
-            half_height(energies, density, variance, normalisation, projection=projection, least_jump_over_noise=least)
-        )
-        if troubles:
-            continue
-        try:
-            found = white_line(
-                energies, density, variance, window, normalisation, projection=projection, least_jump_over_noise=least
-            )
-            parts.setdefault("white line", []).append(found)
-        except ValueError as error:
-            troubles.append(str(error))
+        for name, one in fit.maps_of(*rows.averaged(band)).items():
+            parts.setdefault(name, []).append(one)
     return {name: _joined(bands) for name, bands in parts.items() if len(bands) == len(rows.bands)}
 
 

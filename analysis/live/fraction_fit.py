@@ -1,6 +1,8 @@
 """Which energies take part in the fit of fractions, and whether the references explain what the sample shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,63 @@ def covered(settings: Settings, energy: float) -> bool:
     """Tell whether all references are known at an energy [eV]."""
     low, high = settings.covered
     return bool(settings.references) and low <= energy <= high
+
+
+@dataclass(frozen=True, eq=False)
+class FractionFit:
+    """The fit of a whole stack, which is the same for each band of its rows.
+
+    Parameters
+    ----------
+    basis : Basis
+        At the energies that take part.
+    weights : ndarray of float64, shape (E,)
+        Of these energies.
+    chosen : tuple of int
+        Which frames of the stack they are.
+    least_jump_over_noise : float
+        As in `Settings`.
+    """
+
+    basis: Basis
+    weights: Numbers
+    chosen: tuple[int, ...]
+    least_jump_over_noise: float
+
+    @classmethod
+    def of(cls, energies: Sequence[float], weights: Sequence[float], settings: Settings) -> Self:
+        """Choose those of some frames that the references cover.
+
+        Parameters
+        ----------
+        energies, weights : sequence of float, length E
+            Of each frame, energy [eV] and one over its mean variance.
+        settings : Settings
+            References and background.
+
+        Raises
+        ------
+        ValueError
+            If the references cannot be told apart at the energies, or do not cover them.
+        """
+        chosen = [index for index, energy in enumerate(energies) if covered(settings, energy)]
+        if not chosen:
+            low, high = settings.covered
+            raise ValueError(
+                f"the references cover {low:.10g} to {high:.10g} eV, and none of the {len(energies)} energies lies "
+                "there; take references of this edge"
+            )
+        basis = Basis.from_spectra(
+            settings.references, np.asarray(energies, float)[chosen], background=settings.background
+        )
+        return cls(basis, np.asarray(weights, float)[chosen], tuple(chosen), settings.least_jump_over_noise)
+
+    def maps_of(self, density: Any, variance: Any) -> dict[str, Map]:
+        """Return fractions and edge jump of some rows of the chosen frames, shape (E, rows, X), by their names."""
+        found = linear_combination(
+            self.basis, density, variance, weights=self.weights, least_jump_over_noise=self.least_jump_over_noise
+        )
+        return {one.name: one for one in (*found.fractions, found.jump)}
 
 
 def planned_basis(settings: Settings, planned: Numbers | None) -> Basis:

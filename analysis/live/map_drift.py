@@ -41,7 +41,9 @@ def drift_of_map(
         return None
     counts = {key: float(np.nansum(value[0])) for key, (value, _) in lines.items()}
     value, _ = lines[max(counts, key=counts.__getitem__)]
-    first, last = value[0], value[newest]
+    # of a run that goes on with another one, the first maps are in that one
+    first = next((one for one in value[:newest] if np.isfinite(one).all()), value[0])
+    last = value[newest]
     if min(first.shape) < SMALLEST_SIDE or not (np.isfinite(first).all() and np.isfinite(last).all()):
         return None
     found = Reference.of(first.astype(np.float32)).shift(last.astype(np.float32))

@@ -80,6 +80,8 @@ class Cookbook:
         A sentence for each point that has none.
     look : Recipe or None
         Of the newest frame of the stream "look", if no other frame is newer.
+    blank : tuple of slice or None
+        Rows and columns where there is no sample; None if nobody says.
     """
 
     recipes: dict[int, Recipe]
@@ -87,6 +89,7 @@ class Cookbook:
     dtype: np.dtype[Any]
     left_out: tuple[str, ...]
     look: Recipe | None = None
+    blank: tuple[slice, slice] | None = None
 
 
 def cookbook_of(run: Run, settings: Settings) -> Cookbook:
@@ -117,7 +120,31 @@ def cookbook_of(run: Run, settings: Settings) -> Cookbook:
         raise UnreadableRun(f"{run.name} has no flats in a stream 'flat' yet: an optical density needs one")
     recipes, left_out = _recipes_of(run, stream, axis, camera, settings)
     dtype = np.dtype(stream.data_keys[camera].get("dtype_numpy") or "<u2")
-    return Cookbook(recipes, (int(shape[0]), int(shape[1])), dtype, left_out, _look(run, camera, recipes, settings))
+    size = int(shape[0]), int(shape[1])
+    look = _look(run, camera, recipes, settings)
+    return Cookbook(recipes, size, dtype, left_out, look, blank_of(run, settings, size))
+
+
+def blank_of(run: Run, settings: Settings, shape: tuple[int, int]) -> tuple[slice, slice] | None:
+    """Return rows and columns where there is no sample, by the settings or else by the metadata of the run.
+
+    Raises
+    ------
+    UnreadableRun
+        If they do not lie in the frame.
+    """
+    given = settings.blank if settings.blank is not None else run.start.get("blank")
+    if given is None:
+        return None
+    try:
+        top, bottom, left, right = (int(one) for one in given)
+    except (TypeError, ValueError) as error:
+        raise UnreadableRun(
+            f"blank = {given!r} of {run.name} must be (first row, row behind, first column, column behind)"
+        ) from error
+    if not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):
+        raise UnreadableRun(f"blank = {given!r} of {run.name} does not lie in its frames of {shape[0]} × {shape[1]} px")
+    return slice(top, bottom), slice(left, right)
 
 
 def _look(run: Run, camera: str, recipes: Mapping[int, Recipe], settings: Settings) -> Recipe | None:

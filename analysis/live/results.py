@@ -24,6 +24,9 @@ Numbers = NDArray[np.float64]
 
 PACKAGES = ("whiteline", "numpy", "scipy", "numba", "lmfit", "h5py", "bluesky", "event-model")
 
+WELL_KNOWN = 0.05
+"""Relative error of a fine detail that others are compared with: of many uncertain ones the largest is so by chance."""
+
 Fit = Literal["clean", "lacking", "unknown"]
 
 
@@ -227,8 +230,8 @@ class Results:
 
 
 def detail_of_best(frames: tuple[FrameFound, ...], newest: FrameFound) -> float:
-    """Return the fine detail of a frame over that of the best one that is known to a fifth; NaN if none is."""
-    sure = [one.detail for one in (*frames, newest) if one.detail > 0 and one.detail_error < one.detail / 5]
+    """Return the fine detail of a frame over that of the best one that is well known; NaN if none is."""
+    sure = [one.detail for one in (*frames, newest) if one.detail > 0 and one.detail_error < WELL_KNOWN * one.detail]
     return newest.detail / max(sure) if sure else np.nan
 
 

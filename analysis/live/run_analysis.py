@@ -16,6 +16,7 @@ from whiteline.analysis.runs.positions import position_of
 from whiteline.analysis.runs.run import DARK, FLAT, LOOK, PRIMARY, Run
 
 if TYPE_CHECKING:
+    from whiteline.analysis.live.edge_maps import PreparedRows
     from whiteline.analysis.live.fly_lines import FlyLines
     from whiteline.analysis.live.stack_analysis import StackAnalysis
 
@@ -66,6 +67,11 @@ class RunAnalysis:
         leads = max(found, key=lambda one: -np.inf if one.newest is None else one.newest.time)
         places = {one.position: one for one in found if one.position is not None}
         return replace(leads, positions=places) if len(places) > 1 else leads
+
+    def rows(self, position: int | None = None) -> "PreparedRows | None":
+        """Return the frames at a place so far as rows to be read from their files; None if there are none."""
+        there = self._stacks.get(position)
+        return None if there is None else there.rows
 
     @property
     def starts_anew(self) -> bool:

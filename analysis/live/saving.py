@@ -59,7 +59,7 @@ def save(results: Results, folder: str | Path) -> dict[str, Any]:
     try:
         with h5py.File(part, "w") as out:
             for name, one in _entries(results).items():
-                _entry(out.create_group(name), one)
+                write_entry(out.create_group(name), one)
                 out.attrs["default"] = name
         part.replace(path)
     finally:
@@ -117,7 +117,8 @@ def _entries(results: Results) -> dict[str, Results]:
     return {f"entry_{position}": results.positions[position] for position in ordered}
 
 
-def _entry(entry: Any, results: Results) -> None:
+def write_entry(entry: Any, results: Results) -> None:
+    """Write a result into a group of an HDF5 file that is open, as this module says."""
     entry.attrs["NX_class"] = "NXentry"
     entry["title"] = f"XANES analysis of {results.run}"
     entry["run_uid"], entry["kind"], entry["exit_status"] = results.uid, results.kind, results.exit_status
@@ -153,10 +154,30 @@ def _entry(entry: Any, results: Results) -> None:
         process[name] = value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _map(group: Any, one: Map) -> None:
+def empty_map(maps: Any, name: str, unit: str, shape: tuple[int, ...]) -> Any:
+    """Make a map of NaN, nowhere valid, in the group of the maps of an entry, and return its group, to be filled."""
+    group = maps.create_group(name)
+    _described(group, len(shape))
+    for part, kind, empty, long_name in (
+        ("value", np.float32, np.nan, name),
+        ("error", np.float32, np.nan, f"standard error of the {name}"),
+        ("valid", np.bool_, False, ""),
+    ):
+        made = group.create_dataset(part, shape, kind, fillvalue=empty)
+        made.attrs["units"] = "" if part == "valid" else unit
+        if long_name:
+            made.attrs["long_name"] = long_name
+    return group
+
+
+def _described(group: Any, axes: int) -> None:
     group.attrs["NX_class"] = "NXdata"
     group.attrs["signal"], group.attrs["auxiliary_signals"] = "value", np.array(["error"], h5py.string_dtype())
-    group.attrs["axes"] = np.array(["."] * one.value.ndim, h5py.string_dtype())
+    group.attrs["axes"] = np.array(["."] * axes, h5py.string_dtype())
+
+
+def _map(group: Any, one: Map) -> None:
+    _described(group, one.value.ndim)
     _array(group, "value", one.value, one.unit, one.name)
     _array(group, "error", one.error, one.unit, f"standard error of the {one.name}")
     _array(group, "valid", one.valid, "")

@@ -44,6 +44,9 @@ class Settings:
         flats of many frames.
     camera : str, optional
         Data key of the frames, if there are several cameras.
+    blank : tuple of int, optional
+        Rows and columns (first row, row behind, first column, column behind) of the frames where there is no sample, by
+        which the beam of each frame is known; as the metadata of the run say it under "blank", if it is not given.
     register : bool
         Whether frames are brought onto the first one. A frame whose shift is not to be believed goes by the last one
         that was.
@@ -80,6 +83,7 @@ class Settings:
     dark_level: float = 0.0
     flats: FlatPolicy = "same-energy"
     camera: str | None = None
+    blank: tuple[int, int, int, int] | None = None
     register: bool = True
     registration_side: int = 512
     every: int = 10

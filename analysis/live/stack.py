@@ -183,7 +183,9 @@ class GrowingStack:
         return PreparedRows(self._developer(self._cookbook), steps)
 
     def _developer(self, cookbook: Cookbook) -> Developer:
-        return Developer(self.settings, self._path_map, cookbook.frame_shape, cookbook.dtype, self._label)
+        return Developer(
+            self.settings, self._path_map, cookbook.frame_shape, cookbook.dtype, self._label, cookbook.blank
+        )
 
     def _restart(self) -> None:
         if self._cookbook is not None:

@@ -42,6 +42,7 @@ class StackAnalysis:
         self._about = about
         self._lock = threading.Lock()
         self._fast: Results | None = None
+        self._rows: PreparedRows | None = None
         self._spectrum: FittedSpectrum | None = None
         self._energy_shift: tuple[float, float] | None = None
         self._maps: dict[str, Map] = {}
@@ -61,6 +62,11 @@ class StackAnalysis:
                 energy_shift=self._energy_shift,
                 troubles=(*self._fast.troubles, *self._slow_troubles),
             )
+
+    @property
+    def rows(self) -> PreparedRows | None:
+        """All frames so far as rows to be read from the files, by one thread. From any thread."""
+        return self._rows
 
     def follow(self, run: Run, *, demanded: bool, over: bool) -> None:
         """Work out what is new in the run; errors as those of `GrowingStack.follow`."""
@@ -90,6 +96,7 @@ class StackAnalysis:
         newest = [stack.density] if stack.density is not None else []
         planned = run.planned_energies
         troubles, provenance = self._about()
+        self._rows = stack.rows()
         self._set(
             Results(
                 kind="stack",

@@ -1,0 +1,79 @@
+"""The demonstration of a full-field microscope: calibrations, and a stack that holds its sample and keeps its focus."""
+
+from typing import Any
+
+from bluesky.utils import MsgGenerator
+
+from whiteline.plans import calibrate_energy, calibrate_focus, xanes_stack
+
+BINNING = 2
+EXPOSURE_S = 0.2
+FRAMES = 3
+"""With the sample, and as many without it, at each energy: then their noise weighs the same."""
+
+FOCUS_FRAMES, FOCUS_POINTS = 5, 11
+"""Of the series through focus; below the edge the contrast is small, and needs many frames."""
+
+BLANK_SHARE = 0.12
+"""Of the frame, at its left, where no particle lies even after some drift."""
+
+PIXEL_UM = 0.040
+"""Size of a binned pixel at the sample, by design [µm]."""
+
+
+def prepare(session: Any, side: int) -> None:
+    """Open the photon shutter, and read the middle of the camera."""
+    devices = session.devices
+    width, (rows, columns) = side * BINNING, devices.camera.sensor
+    roi = ((columns - width) // 2, (rows - width) // 2, width, width)
+    devices.photon_shutter.set("Open").wait(60.0)
+    devices.camera.change({"roi": roi, "binning": BINNING}).wait(60.0)
+
+
+def energy_plan(session: Any, element: str) -> MsgGenerator[Any]:
+    """Return the plan that calibrates the energy on a foil."""
+    devices = session.devices
+    return calibrate_energy(
+        devices.counters, devices.energy, devices.mono, devices.foil_wheel, [element], shutter=devices.fast_shutter
+    )
+
+
+def focus_plan(session: Any, energies: list[float]) -> MsgGenerator[Any]:
+    """Return the plan that calibrates the focus, in the middle of the scan and at its end."""
+    devices, live = session.devices, session.live
+    return calibrate_focus(
+        [devices.camera],
+        devices.energy,
+        devices.zone_plate,
+        [energies[len(energies) // 2], energies[-1]],
+        shutter=devices.fast_shutter,
+        dwell_s=EXPOSURE_S,
+        frames=FOCUS_FRAMES,
+        points=FOCUS_POINTS,
+        sharpness=live.sharpness,
+        shift=live.shift,
+        sample=devices.sample,
+    )
+
+
+def scan_plan(session: Any, energies: list[float]) -> MsgGenerator[Any]:
+    """Return the plan of the stack; its metadata say where the beam is to be seen without sample."""
+    devices, live = session.devices, session.live
+    side = devices.camera.settings.roi[2] // BINNING
+    return xanes_stack(
+        devices.camera,
+        devices.energy,
+        energies,
+        sample=devices.sample,
+        shutter=devices.fast_shutter,
+        exposure_s=EXPOSURE_S,
+        frames=FRAMES,
+        flat_frames=FRAMES,
+        shift=live.shift,
+        sharpness=live.sharpness,
+        zone_plate=devices.zone_plate,
+        md={
+            "sample": "particles of the demonstration",
+            "blank": [0, side, round(0.02 * side), round(BLANK_SHARE * side)],
+        },
+    )

@@ -1,0 +1,70 @@
+"""Ask the twin for the truth of a run, and keep it beside the catalog: it is gone when the twin ends."""
+
+import shutil
+from pathlib import Path
+
+from whiteline.analysis.runs.run import Run
+from whiteline.beamline.description import Beamline
+from whiteline.beamline.score.truth import NoTruth, exposures_of
+
+ANSWER_S = 10.0
+WRITE_S = 300.0
+"""How long the twin may take to answer, and to write [s]."""
+
+
+def kept_truth(beamline: Beamline, run: Run) -> Path:
+    """Return where the truth of a run is kept, whether it is there or not."""
+    return beamline.store.folder / "truth" / f"{run.uid}.h5"
+
+
+def keep_truth(beamline: Beamline, run: Run, *, answer_s: float = ANSWER_S) -> Path:
+    """Let the twin write the truth in the frame of the first point of a run, and keep it.
+
+    Parameters
+    ----------
+    beamline : Beamline
+        Of the twin, which still runs.
+    run : Run
+        That it was asked for.
+    answer_s : float
+        How long the twin may take to answer [s].
+
+    Raises
+    ------
+    NoTruth
+        If the beamline is none that is simulated, it does not answer, or knows nothing of this run.
+    OSError
+        If the file cannot be kept.
+    """
+    if beamline.simulation is None:
+        raise NoTruth(f"{beamline.name} is no simulated beamline: nobody knows the truth of {run.name}")
+    first = exposures_of(run)[0]
+    # imported here: with ophyd comes the client library, which reads where to search but once
+    from ophyd import EpicsSignal, EpicsSignalRO
+
+    prefix = f"{beamline.simulation.prefix}truth:"
+    write = EpicsSignal(f"{prefix}write", name="truth_write", put_complete=True)
+    frame = EpicsSignal(f"{prefix}frame", name="truth_frame", put_complete=True)
+    file = EpicsSignalRO(f"{prefix}file", name="truth_file", string=True)
+    message = EpicsSignalRO(f"{prefix}message", name="truth_message", string=True)
+    try:
+        for signal in (write, frame, file, message):
+            signal.wait_for_connection(timeout=answer_s)
+    except TimeoutError as error:
+        raise NoTruth(
+            f"the truth of {run.name} was not kept, and the simulated beamline that took it does not answer; score a "
+            "run while its beamline still runs, or one of `whiteline demo`"
+        ) from error
+    # the middle one of the frames whose mean is the first image
+    number = int(first[first.size // 2])
+    frame.set(number).wait(ANSWER_S)
+    write.set("Write").wait(WRITE_S)
+    told = str(message.get())
+    if told != f"in the frame {number}":
+        raise NoTruth(f"the twin does not know the truth of {run.name}: {told}")
+    place = kept_truth(beamline, run)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_suffix(".partial")
+    shutil.copyfile(str(file.get()), partial)
+    partial.replace(place)
+    return place

@@ -1,0 +1,33 @@
+"""What the hardware truly did in a run: focus, drift and frames."""
+
+import numpy as np
+
+from whiteline.analysis.live.results import Results
+from whiteline.analysis.runs.run import Run
+from whiteline.beamline.score.fractions import rms
+from whiteline.beamline.score.truth import RunTruth
+
+
+def defocus_max(truth: RunTruth) -> float:
+    """Return the largest defocus of all frames, in depths of focus."""
+    return float(np.max(truth.defocus_dof))
+
+
+def drift_residual(results: Results, truth: RunTruth) -> float:
+    """Return by how much frames are off after they were brought onto the first one, root mean square per axis [px].
+
+    What the stage has taken back is in it as much as what the analysis has: the true shift is that which the image of
+    each point has against the first.
+    """
+    if results.pixel_um is None:
+        return float("nan")
+    used = np.array([[one.used_y, one.used_x] for one in results.frames])
+    if used.shape != truth.shift_nm.shape:
+        return float("nan")
+    return rms(used - truth.shift_nm / (1e3 * results.pixel_um))
+
+
+def frames_lost(run: Run, truth: RunTruth) -> int:
+    """Return how many planned frames with the sample are missing: never recorded, or not in their file."""
+    planned = int(run.start.get("num_points") or len(run.points)) * int(run.start.get("frames_per_event") or 1)
+    return planned - sum(point.size for point in truth.numbers)
