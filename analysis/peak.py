@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from whiteline.analysis.checks import require
 
@@ -127,7 +127,7 @@ def _fitted(x: Floats, y: Floats) -> tuple[float, float, float, float, float] | 
     left, free = 2 * float(solution.cost), x.size - PARAMETERS
     variance = max(left / free, np.finfo(float).eps ** 2)
     gain = (float(((y - y.mean()) ** 2).sum()) - left) / (PARAMETERS - 1)
-    if not f_distribution.sf(gain / variance, PARAMETERS - 1, free) < MOST_CHANCE:
+    if not fdtrc(PARAMETERS - 1, free, gain / variance) < MOST_CHANCE:
         return None
     # a parameter that does not matter has a large error, not an infinite one
     values, vectors = np.linalg.eigh(solution.jac.T @ solution.jac)

@@ -8,7 +8,7 @@ noise of both.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2 as chi_square
+from scipy.special import chdtrc
 
 from whiteline.analysis.checks import OutOfRange, require
 from whiteline.analysis.maps.map import Map
@@ -56,7 +56,7 @@ class Agreement:
         """Whether a difference as large as this, or larger, comes by chance in more than one of 10⁴ cases."""
         # as many independent pixels as make the standard deviation of a mean of squares what it is
         independent = 2 / self.chi2_error**2
-        return bool(chi_square.sf(self.chi2 * independent, independent) > 1e-4)
+        return bool(chdtrc(independent, self.chi2 * independent) > 1e-4)
 
 
 def compare_maps(first: Map, second: Map, *, reach_px: float | None = None, scaled: bool = False) -> Agreement:

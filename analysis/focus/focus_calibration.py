@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from whiteline.analysis.calibration import FocusCalibration
 from whiteline.analysis.checks import OutOfRange, require, require_energy, require_finite, require_positive
@@ -165,7 +165,7 @@ def fit_focus(
     free = target.size - 2
     chi_square = float(misfit @ misfit)
     reduced = chi_square / free if free > 0 else math.nan
-    scaled = free > 0 and float(chi2.sf(chi_square, free)) < LEAST_PROBABILITY
+    scaled = free > 0 and float(chdtrc(free, chi_square)) < LEAST_PROBABILITY
     covariance = inverse * np.outer([1, design], [1, design]) * (reduced if scaled else 1.0)
     model, _ = _model(ratio * design, energy, distance)
     calibration = FocusCalibration(

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
-from scipy.stats import chi2
-from scipy.stats import f as f_distribution
+from scipy.special import chdtrc, fdtrc
 
 from whiteline.analysis.checks import require, require_positive
 
@@ -293,9 +292,9 @@ def _fit(
     gain = max(float((weights * flat * flat).sum()) - chi_square, 0.0)
     more = best.size - 1
     if series.known_errors:
-        by_chance = float(chi2.sf(gain, more))
+        by_chance = float(chdtrc(more, gain))
     else:
-        by_chance = float(f_distribution.sf(gain / more / max(factor, np.finfo(float).tiny), more, free))
+        by_chance = float(fdtrc(more, free, gain / more / max(factor, np.finfo(float).tiny)))
     slopes = _slopes(lambda p: residual(p)[kept], best, series.span)
     # Millimetres beside sharpnesses of 10⁻⁴: scaled, so that no digits are lost in the inverse.
     scale = np.linalg.norm(slopes, axis=0)

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf
-from scipy.stats import chi2
-from scipy.stats import f as f_distribution
+from scipy.special import chdtrc, erf, fdtrc
 
 from whiteline.analysis.checks import require, require_positive
 
@@ -124,9 +122,9 @@ def fit_knife_edge(
     free = max(best.nfree, 1)
     gain = max(plain - float(best.chisqr), 0.0)
     if errors is not None:
-        by_chance = float(chi2.sf(gain, 3))
+        by_chance = float(chdtrc(3, gain))
     else:  # the scatter about the fit stands in for errors
-        by_chance = float(f_distribution.sf(gain / 3 / max(best.chisqr / free, np.finfo(float).tiny), 3, free))
+        by_chance = float(fdtrc(3, free, gain / 3 / max(best.chisqr / free, np.finfo(float).tiny)))
     remedy = "scan farther, count longer, or check that the edge is in the beam"
     none = f"no edge stands out of the noise of the scan from {at[0]:g} to {at[-1]:g}; {remedy}"
     if by_chance > MOST_CHANCE:

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from whiteline.analysis.blocks import Array, over_pixels, sum_over_pixels
 from whiteline.analysis.checks import require
@@ -148,7 +148,7 @@ def calibrated_threshold(values: ArrayLike, false_alarms: float) -> float:
 
     def narrower(log_freedom: float) -> float:
         freedom = np.exp(log_freedom)
-        return float(chi2.ppf(ONE_SIGMA_BELOW, freedom) / chi2.ppf(MEDIAN, freedom) - low / middle)
+        return float(chdtri(freedom, 1 - ONE_SIGMA_BELOW) / chdtri(freedom, 1 - MEDIAN) - low / middle)
 
     # The quantiles of χ² approach each other monotonically as its degrees of freedom grow.
     ends = np.log(1.0), np.log(1e6)
@@ -158,7 +158,7 @@ def calibrated_threshold(values: ArrayLike, false_alarms: float) -> float:
         freedom = 1e6
     else:
         freedom = float(np.exp(brentq(narrower, *ends)))
-    return float(middle * chi2.isf(false_alarms, freedom) / chi2.ppf(MEDIAN, freedom))
+    return float(middle * chdtri(freedom, false_alarms) / chdtri(freedom, 1 - MEDIAN))
 
 
 def _chi_square(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from whiteline.analysis.blocks import over_pixels
 from whiteline.analysis.maps.products import add_four, as_line, four, in_fours, single
@@ -78,7 +78,7 @@ def evaluated(
     places, counts, band = _by_bands(bands)
     rows = np.vstack([pairs, expected, bands.sum(axis=0)])
     to_moments = single(rows[:, places] * counts)
-    largest = np.float32(max(noise_level, 1.0) * chi2.isf(MISFIT_PROBABILITY, freedom) / freedom)
+    largest = np.float32(max(noise_level, 1.0) * chdtri(freedom, MISFIT_PROBABILITY) / freedom)
 
     def tile(density: Array, noise: Array, good: Array) -> tuple[Array, Array, Array]:
         residual = np.empty(good.size, np.float32)

@@ -25,8 +25,8 @@ class DoseMeter:
 
     Parameters
     ----------
-    beam : BeamOnSample
-        Its dose rate by energy.
+    beam : BeamOnSample or None
+        Its dose rate by energy; without one, what asks for the dose is refused.
     camera : str
         Name of the camera, whose exposure stands in each event.
     energy : str
@@ -34,14 +34,16 @@ class DoseMeter:
 
     Attributes
     ----------
+    beam : BeamOnSample or None
+        As above; it may be replaced between runs, as when another sample is put in.
     dose : Part
         What a plan triggers and reads: its value ends in "gray" [Gy].
     gray : float
         Dose of the most exposed place in this run so far [Gy].
     """
 
-    def __init__(self, beam: BeamOnSample, camera: str, energy: str = "energy") -> None:
-        self._beam, self._camera, self._energy = beam, camera, energy
+    def __init__(self, beam: BeamOnSample | None, camera: str, energy: str = "energy") -> None:
+        self.beam, self._camera, self._energy = beam, camera, energy
         self.dose = Part("dose", {"gray": Quantity("Gy")}, self._tell, TIMEOUT_S)
         self._begin({})
 
@@ -61,6 +63,16 @@ class DoseMeter:
         """Dose of the most exposed place so far [Gy]."""
         return max(self._given.values(), default=0.0)
 
+    @property
+    def source(self) -> str:
+        """What the beam is known from."""
+        return "" if self.beam is None else self.beam.source
+
+    @property
+    def trouble(self) -> str:
+        """Why the dose of this run is not known, "" if it is."""
+        return self._trouble
+
     def _begin(self, start: Mapping[str, Any]) -> None:
         self._frames = int(start.get("frames_per_event") or 1)
         self._stream: dict[str, str] = {}
@@ -73,6 +85,9 @@ class DoseMeter:
         stream = self._stream.get(descriptor, "")
         if stream not in EXPOSING:
             return
+        if self.beam is None:
+            self._trouble = "nothing is known of the beam on this sample; name its material"
+            return
         exposure, energy = data.get(f"{self._camera}_exposure"), data.get(self._energy)
         if exposure is None or energy is None:
             self._trouble = f"events of {stream!r} say no exposure of {self._camera!r}, or no energy"
@@ -81,7 +96,7 @@ class DoseMeter:
         # measured anew has been exposed twice.
         seconds = self._frames * (float(exposure) + self._readout[descriptor])
         place = data.get("position_index")
-        self._given[place] = self._given.get(place, 0.0) + self._beam.dose_per_s(float(energy)) * seconds
+        self._given[place] = self._given.get(place, 0.0) + self.beam.dose_per_s(float(energy)) * seconds
 
     def _tell(self, part: Part, status: Pending) -> None:
         if self._trouble:

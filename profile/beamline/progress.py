@@ -1,6 +1,6 @@
 """How far a scan is, and how long it takes yet, in the terminal; told by its documents."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -21,10 +21,12 @@ class ScanProgress:
     ----------
     console : rich.console.Console, optional
         Where to show it; that of this process if it is not given.
+    note : callable
+        Returns what else is said, such as how well the maps are known by now.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console()
+    def __init__(self, console: Console | None = None, note: Callable[[], str] = lambda: "") -> None:
+        self._console, self._note = console or Console(), note
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._run: str | None = None
@@ -44,9 +46,13 @@ class ScanProgress:
             self._count(max(document["seq_num"]), max(document["time"]))
         elif name == "stop" and document["run_start"] == self._run:
             self._run = None
-            if self._progress is not None:
-                self._progress.stop()
-                self._progress = None
+            self.put_away()
+
+    def put_away(self) -> None:
+        """Take the line away, as at a pause, when somebody is to type; the next point shows it again."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
 
     def _start(self, document: Mapping[str, Any]) -> None:
         self._run, self._since = document["uid"], document["time"]
@@ -74,14 +80,17 @@ class ScanProgress:
                 BarColumn(),
                 TextColumn("{task.fields[done]}"),
                 TextColumn("{task.fields[left]}"),
+                TextColumn("{task.fields[note]}"),
                 console=self._console,
                 auto_refresh=False,
             )
-            self._task = self._progress.add_task(self._title, total=self._total, done="", left="")
+            self._task = self._progress.add_task(self._title, total=self._total, done="", left="", note="")
             self._progress.start()
         left = took / self._done * max(0, self._total - self._done)
         done = f"{self._done // self._per_unit} of {self._total // self._per_unit} {self._unit}"
-        self._progress.update(self._task, completed=self._done, done=done, left=f"{duration(left)} left", refresh=True)
+        self._progress.update(
+            self._task, completed=self._done, done=done, left=f"{duration(left)} left", note=self._note(), refresh=True
+        )
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """A session at a beamline: run engine, devices, store and live analysis, put together as scans need them.
 
-    session = open_session(load("txm"), references=[nio, linio2])
+    session = open_session(load("txm"))
+    session.use_sample("particles", material="LiNiO2", references={"Ni2+": "nio.xdi", "Ni3+": "linio2.xdi"})
     RE, devices = session.engine, session.devices
     RE(xanes_stack(devices.camera, devices.energy, …, shift=session.live.shift))
     session.close()
@@ -11,13 +12,16 @@ process that dies, or a run engine that is halted, leaves no shutter open.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from bluesky import RunEngine
 from bluesky.preprocessors import SupplementalData
+from bluesky.utils import MsgGenerator, SigintHandler
 
 from whiteline.analysis.live import LiveXanes
 from whiteline.analysis.spectrum_files import Spectrum
@@ -29,17 +33,26 @@ from whiteline.beamline.dose_meter import DoseMeter
 from whiteline.beamline.halting import close_when_halted
 from whiteline.beamline.kept_calibrations import KeptCalibrations
 from whiteline.beamline.lasting_metadata import LastingMetadata
+from whiteline.beamline.log_file import logging_to
 from whiteline.beamline.progress import ScanProgress
+from whiteline.beamline.published import publishing
+from whiteline.beamline.resuming import resume
+from whiteline.beamline.sample_notes import SampleNotes, simulated_references
+from whiteline.beamline.sole_session import Presence
 from whiteline.beamline.stopwatch import Stopwatch, at_end_of_run
 from whiteline.beamline.store.writing import Store, open_store
-from whiteline.plans.preflight import TimeModel
+from whiteline.plans.preflight import Report, TimeModel, preflight
 from whiteline.plans.suspenders import beam_suspender, guarded
+from whiteline.plans.unfinished_event import dropping
 
 CONNECT_S = 10.0
 """How long a beamline may take to answer [s]."""
 
 TIMES = "times.json"
 """File of the times that runs have taught, in the folder of the store."""
+
+LOG = Path("log") / "session.log"
+"""File of what is logged, in the folder of the store."""
 
 
 class Session:
@@ -53,16 +66,20 @@ class Session:
         With everything that watches over a scan.
     devices : Devices
         By name.
+    supplemental : SupplementalData
+        What is read before and after every run, and monitored in it.
     store : Store
         With the catalog, as `store.catalog`.
     live : LiveXanes
         Whose `shift`, `sharpness` and `error` plans are given.
-    meter : DoseMeter or None
-        Whose `dose` plans are given; None where the description knows nothing of the beam.
+    meter : DoseMeter
+        Whose `dose` plans are given.
     kept : KeptCalibrations
         What was calibrated.
     missing : tuple of str
         Devices that did not answer, a sentence each.
+    other : str
+        Another session on this beamline, as a sentence; empty if there is none.
     """
 
     def __init__(
@@ -70,16 +87,19 @@ class Session:
         beamline: Beamline,
         engine: RunEngine,
         devices: Devices,
+        supplemental: SupplementalData,
         store: Store,
         live: LiveXanes,
-        meter: DoseMeter | None,
+        meter: DoseMeter,
         kept: KeptCalibrations,
         watch: Stopwatch,
         missing: Sequence[str],
+        other: str,
     ) -> None:
         self.beamline, self.engine, self.devices, self.store = beamline, engine, devices, store
-        self.live, self.meter, self.kept, self.missing = live, meter, kept, tuple(missing)
-        self._watch = watch
+        self.supplemental, self.live, self.meter, self.kept = supplemental, live, meter, kept
+        self.missing, self.other = tuple(missing), other
+        self._watch, self._until_closed, self._closed = watch, ExitStack(), False
 
     @property
     def times(self) -> TimeModel:
@@ -87,17 +107,90 @@ class Session:
         path = self._times_file
         return self._watch.model(TimeModel.from_file(path) if path.exists() else None)
 
-    def conditions(self, material: str, **more: Any) -> dict[str, Any]:
-        """Return what `preflight` and `after_preflight` are told; parameters as those of `conditions.conditions`."""
+    @property
+    def sample(self) -> SampleNotes:
+        """Material and references of the sample, as they go into every run."""
+        return SampleNotes.from_metadata(self.engine.md)
+
+    def use_sample(
+        self, name: str, *, material: str | None = None, references: Mapping[str, str] | None = None
+    ) -> None:
+        """Say what is on the stage, until something else is.
+
+        Parameters
+        ----------
+        name : str
+            Of the sample, in the metadata of every run.
+        material : str, optional
+            Its chemical formula, for the dose.
+        references : mapping of str to str, optional
+            Files of reference spectra by the name of the species, for the live fit: "FILE.xdi", "FILE:eV" or
+            "FILE:keV". Those of before stay if none are given.
+
+        Raises
+        ------
+        ValueError
+            If a file cannot be read or the material is none; nothing has changed then.
+        """
+        notes = SampleNotes(material, self.sample.references if references is None else references)
+        spectra, beam = self._spectra(notes), self._beam(notes)
+        self.engine.md.update({"sample": name, **notes.metadata()})
+        self.live.settings = replace(self.live.settings, references=spectra)
+        self.meter.beam = beam
+
+    def conditions(self, material: str | None = None, **more: Any) -> dict[str, Any]:
+        """Return what `preflight` and `after_preflight` are told; parameters as those of `conditions.conditions`.
+
+        Raises
+        ------
+        ValueError
+            If no material is given, and none is known of the sample.
+        """
+        material = material or self.sample.material
+        if material is None:
+            raise ValueError('no material is known; give it here, or by use_sample("name", material="LiNiO2")')
         return conditions(self.beamline, self.devices.energy, material, times=self.times, **more)
 
+    def preflight(self, plan: MsgGenerator[Any], **more: Any) -> Report:
+        """Tell what a plan would do, by all that this session knows; nothing moves, and the plan is used up.
+
+        Parameters
+        ----------
+        plan : generator of Msg
+            As it would be given to the run engine.
+        **more
+            As for `plans.preflight`.
+        """
+        if self.sample.material is None:
+            return preflight(plan, energy=self.devices.energy, times=self.times, **more)
+        return preflight(plan, **self.conditions() | more)
+
+    def resume(self, which: str | int, tell: Callable[[str], Any] = print) -> MsgGenerator[tuple[Any, ...]]:
+        """Return the plan that goes on with an interrupted run; parameters and errors as `resuming.resume`."""
+        self.store.wait()  # a run that has just ended may not be in the catalog yet
+        also = (*self.live.parts, self.meter.dose)
+        return resume(which, catalog=self.store.catalog, devices=self.devices, also=also, tell=tell)
+
     def close(self) -> None:
-        """Keep what was learnt, and end all threads; the shutter stays as it is."""
+        """Keep what was learnt, and end all threads; the shutter stays as it is. Once is enough."""
+        if self._closed:
+            return
+        self._closed = True
         self._watch.save(self._times_file)
-        with suppress(RuntimeError):  # an IOC that is lost closes it by itself
-            self.devices.heartbeat.disarm().wait(CONNECT_S)
+        if not self.missing:
+            with suppress(RuntimeError):  # an IOC that is lost closes it by itself
+                self.devices.heartbeat.disarm().wait(CONNECT_S)
         self.live.close()
         self.store.close()
+        self._until_closed.close()
+
+    def _spectra(self, notes: SampleNotes) -> tuple[Spectrum, ...]:
+        return notes.spectra() or simulated_references(self.beamline)
+
+    def _beam(self, notes: SampleNotes) -> BeamOnSample | None:
+        if notes.material is None:
+            return None
+        return BeamOnSample.best_known(self.beamline, notes.material, self.beamline.energy.low)
 
     @property
     def _times_file(self) -> Path:
@@ -107,10 +200,12 @@ class Session:
 def open_session(
     beamline: Beamline,
     *,
-    references: Sequence[Spectrum] = (),
+    references: Sequence[Spectrum] | None = None,
     material: str | None = None,
     tell: Callable[[str], Any] = print,
     connect_s: float = CONNECT_S,
+    interruptible: bool = False,
+    publish: str | None = None,
 ) -> Session:
     """Open a session.
 
@@ -118,15 +213,19 @@ def open_session(
     ----------
     beamline : Beamline
         Its description.
-    references : sequence of Spectrum
-        Of the live fit.
+    references : sequence of Spectrum, optional
+        Of the live fit, instead of those that the metadata name; see `Session.use_sample`.
     material : str, optional
-        Chemical formula of the sample, for the dose.
+        Chemical formula of the sample, instead of that of the metadata.
     tell : callable
         Given a line at the end of each run, and what goes wrong beside a scan.
     connect_s : float
         How long devices may take to answer [s]. Those that do not are named in `missing`; the session opens, without a
         baseline of its runs, and without what guards a beam that it cannot see.
+    interruptible : bool
+        Whether Ctrl-C pauses a scan, as at a prompt; the run engine must then be used in the main thread.
+    publish : str, optional
+        Address on loopback at which `whiteline live` listens, such as "tcp://127.0.0.1:5577".
 
     Returns
     -------
@@ -137,31 +236,47 @@ def open_session(
     CatalogError
         If the catalog cannot be opened.
     ValueError
-        If kept calibrations cannot be read, or the material is none.
+        If kept calibrations or references cannot be read, the material is none, or `publish` is not on loopback.
+    OSError
+        If another session publishes there.
     """
     folder = beamline.store.folder
     kept = KeptCalibrations(folder / "calibrations")
-    devices = build(beamline, calibrations=kept.newest())
-    missing = _missing(devices, connect_s)
-    store = open_store(beamline, tell=tell)
-    watch = Stopwatch(energy=devices.energy)
-    live = LiveXanes(references=references, stage=("sample_y", "sample_x"), folder=folder / "results")
-    beam = None
-    if material is not None:
-        beam = BeamOnSample.best_known(beamline, material, beamline.energy.low)
-    meter = None if beam is None or beamline.camera is None else DoseMeter(beam, "camera")
-
-    engine: Any = RunEngine(LastingMetadata(folder / "metadata.json"), context_managers=[])  # type: ignore[arg-type]
-    engine.msg_hook = watch
-    if not missing:
-        engine.preprocessors.append(SupplementalData(baseline=devices.baseline))  # type: ignore[no-untyped-call]
-        engine.preprocessors.append(_guard(devices))
-        close_when_halted(engine, devices.fast_shutter)
-        devices.heartbeat.arm().wait(connect_s)
-    for subscriber in (live, meter, kept, store, ScanProgress(), at_end_of_run(watch, tell, lambda: beam)):
-        if subscriber is not None:
+    with ExitStack() as until_closed:
+        devices = build(beamline, calibrations=kept.newest())
+        missing = _missing(devices, connect_s)
+        store = open_store(beamline, tell=tell)
+        presence = until_closed.enter_context(Presence(folder))
+        until_closed.enter_context(logging_to(folder / LOG))
+        watch = Stopwatch(energy=devices.energy)
+        live = LiveXanes(stage=("sample_y", "sample_x"), folder=folder / "results")
+        meter = DoseMeter(None, "camera")
+        managers = [SigintHandler] if interruptible else []
+        engine: Any = RunEngine(LastingMetadata(folder / "metadata.json"), context_managers=managers)  # type: ignore[arg-type]
+        engine.msg_hook = watch
+        supplemental = SupplementalData()  # type: ignore[no-untyped-call]
+        engine.preprocessors += [dropping, supplemental]
+        if not missing:
+            supplemental.baseline = devices.baseline
+            engine.preprocessors.append(_guard(devices))
+            close_when_halted(engine, devices.fast_shutter)
+            devices.heartbeat.arm().wait(connect_s)
+        progress = ScanProgress(note=lambda: _error_by_now(live))
+        _put_away_when_paused(engine, progress)
+        for subscriber in (live, meter, kept, store, progress, at_end_of_run(watch, tell, lambda: meter.beam)):
             engine.subscribe(subscriber)
-    return Session(beamline, engine, devices, store, live, meter, kept, watch, missing)
+        if publish is not None:
+            engine.subscribe(until_closed.enter_context(publishing(publish, devices.ring)))
+        session = Session(
+            beamline, engine, devices, supplemental, store, live, meter, kept, watch, missing, presence.other,
+        )  # fmt: skip
+        if material is not None:
+            engine.md["material"] = material
+        meter.beam = session._beam(session.sample)
+        found = session._spectra(session.sample) if references is None else references
+        live.settings = replace(live.settings, references=found)
+        session._until_closed = until_closed.pop_all()
+    return session
 
 
 def _missing(devices: Devices, seconds: float) -> list[str]:
@@ -173,6 +288,25 @@ def _missing(devices: Devices, seconds: float) -> list[str]:
         except TimeoutError:
             found.append(f"{name} does not answer within {seconds:g} s; `whiteline check` says which PVs are missing")
     return found
+
+
+def _error_by_now(live: LiveXanes) -> str:
+    """Return how well the fractions are known by now, in words; nothing as long as they are not."""
+    results = live.results
+    known = results is not None and isfinite(results.error.median)
+    return f"median error of the fraction {results.error.median:.3f}" if known and results is not None else ""
+
+
+def _put_away_when_paused(engine: Any, progress: ScanProgress) -> None:
+    before = engine.state_hook
+
+    def watch(state: str, earlier: str) -> None:
+        if before is not None:
+            before(state, earlier)
+        if state == "paused":
+            progress.put_away()
+
+    engine.state_hook = watch
 
 
 def _guard(devices: Devices) -> Callable[[Any], Any]:

@@ -16,6 +16,7 @@ def axis_settings(axis: Axis, path: str) -> AxisSettings:
         high=axis.high,
         tolerance=axis.tolerance,
         axis_class=class_of(axis, Motor, path) if axis.site_class else None,
+        velocity=axis.velocity,
     )
 
 

@@ -47,4 +47,9 @@ def build(
     others = surroundings_of(beamline) | beam_of(beamline) | optics_of(beamline, measured)
     known = others | {"sample": sample_stage(beamline.sample)} | detectors
     flying = flying_of(beamline, known, make_folders=make_folders)
-    return Devices(known | flying, detectors=[*detectors, *flying, "heartbeat"])
+    devices = known | flying
+    counting = [*detectors, *flying, "heartbeat"]
+    for name, device in devices.items():
+        # by these labels bluesky's own magics, such as %wa, find what they list
+        device._ophyd_labels_.add("detectors" if name in counting else "motors")
+    return Devices(devices, detectors=counting)

@@ -6,8 +6,8 @@ import sys
 import warnings
 
 
-def silence_libraries() -> None:
-    """Discard what libraries log, and what those in C write to standard error, to the end; errors of Python still show.
+def silence_channel_access() -> None:
+    """Discard what libraries in C write to standard error, to the end; errors of Python still show.
 
     The client library of Channel Access starts a repeater where it finds none, complains at length where there is no
     such program, tells of each IOC that it loses, and of what is still on its way when the process ends.
@@ -17,5 +17,10 @@ def silence_libraries() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+
+
+def silence_libraries() -> None:
+    """Discard that, what libraries log, and their warnings; for commands that say themselves what is to be said."""
+    silence_channel_access()
     logging.disable()
     warnings.simplefilter("ignore")

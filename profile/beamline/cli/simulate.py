@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from whiteline.beamline.named_file import name_and_file
+
 SPECIES_HELP = "NAME=FILE.xdi, NAME=FILE:eV or NAME=FILE:keV: a measured spectrum instead of the description's."
 
 
@@ -42,7 +44,7 @@ def simulate(
         speed=speed,
         seed=seed,
         clock=clock,
-        species=dict(_name_and_file(one) for one in species or ()),
+        species=dict(name_and_file(one, "species") for one in species or ()),
         data=data,
     )
     console = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -71,10 +73,3 @@ def simulate(
                 if (code := process.poll()) is not None:
                     raise OSError(f"the {name} IOC has ended with code {code}; the simulated beamline is stopped")
     console.print("Stopped.")
-
-
-def _name_and_file(text: str) -> tuple[str, str]:
-    name, separator, file = text.partition("=")
-    if not separator or not name or not file:
-        raise ValueError(f"species {text!r} must be NAME=FILE")
-    return name, file

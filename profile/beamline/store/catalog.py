@@ -6,6 +6,7 @@ keeps it in PostgreSQL; with `catalog = "http://…"` a Tiled server holds it, w
 """
 
 import json
+import logging
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
@@ -139,12 +140,21 @@ def quiet() -> Iterator[None]:
     """Do not warn of what is Tiled's own affair.
 
     tiled 0.2.20 imports the test client of starlette 1.10, which warns of httpx; and its settings put classes where
-    they say text. A test tells when neither is so any more.
+    they say text. A test tells when neither is so any more. Its server, here within this process, announces itself.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*httpx.*starlette.testclient.*")
-        warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
-        yield
+    announcing = logging.getLogger("tiled.server.app")
+    announcing.addFilter(_is_warning)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*httpx.*starlette.testclient.*")
+            warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
+            yield
+    finally:
+        announcing.removeFilter(_is_warning)
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 def _reason(error: BaseException) -> str:

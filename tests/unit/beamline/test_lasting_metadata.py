@@ -44,3 +44,12 @@ def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
     path.write_text("[1, 2")
     with pytest.raises(ValueError, match="move it away"):
         LastingMetadata(path)
+
+
+def test_two_sessions_at_once_do_not_give_the_same_number_twice(tmp_path: Path) -> None:
+    one, other = LastingMetadata(tmp_path / "metadata.json"), LastingMetadata(tmp_path / "metadata.json")
+    given = []
+    for session in (one, other, other, one, other):
+        session["scan_id"] = session.get("scan_id", 0) + 1
+        given.append(session["scan_id"])
+    assert given == [1, 2, 3, 4, 5]

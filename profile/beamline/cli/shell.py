@@ -1,0 +1,56 @@
+"""`whiteline shell`: the session in which a scientist works, at a prompt of IPython."""
+
+import os
+from contextlib import ExitStack
+from importlib.resources import files
+from typing import Annotated, Any
+
+import typer
+
+from whiteline.beamline.cli.quiet import silence_channel_access
+
+
+def shell(
+    beamline: Annotated[
+        str | None,
+        typer.Option(help="A description: a file, or one that is shipped. Else $WHITELINE_BEAMLINE, else txm."),
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Run a simulated beamline meanwhile, and open the session on it.")
+    ] = False,
+    speed: Annotated[float, typer.Option(help="Of the simulated beamline.")] = 10.0,
+) -> None:
+    """Open a session: run engine, devices, plans, catalog and live analysis, at a prompt.
+
+    Example: whiteline shell --beamline txm --simulated
+    """
+    from whiteline.beamline.description import ENVIRONMENT, load
+
+    silence_channel_access()
+    with ExitStack() as stack:
+        if simulated:
+            from whiteline.beamline.simulation import simulated as running
+            from whiteline.beamline.simulation.options import Options
+
+            stack.enter_context(running(Options(beamline=beamline, speed=speed)))
+        description = load(beamline)
+        if beamline is not None:
+            os.environ[ENVIRONMENT] = beamline
+
+        from IPython import start_ipython
+        from traitlets.config import Config
+
+        folder = description.store.folder / "ipython"
+        folder.mkdir(parents=True, exist_ok=True)
+        config = Config()
+        config.ProfileDir.location = str(folder)
+        startup = [one for one in files("whiteline.beamline.startup").iterdir() if one.name.endswith(".py")]
+        config.InteractiveShellApp.exec_files = sorted(str(one) for one in startup if one.name[0].isdigit())
+        config.TerminalIPythonApp.display_banner = False
+        config.TerminalInteractiveShell.confirm_exit = False
+        config.InteractiveShell.xmode = "Minimal"  # errors are sentences; %xmode Context shows where they come from
+        config.HistoryManager.hist_file = str(folder / "history.sqlite")
+        names: dict[str, Any] = {}
+        start_ipython(argv=[], config=config, user_ns=names)
+        if "session" in names:
+            names["session"].close()

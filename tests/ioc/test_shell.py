@@ -1,0 +1,99 @@
+"""The session as a person has it: a terminal, a scan, Ctrl-C, a pause, the data, and the way out."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+from commands import BIN, Terminal, environment, simulating
+
+
+@pytest.fixture(scope="module")
+def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    home = tmp_path_factory.mktemp("home")
+    with simulating(home, "--speed", "20") as told:
+        yield home, environment(home, **told)
+
+
+def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
+    home, where = floor
+    session = Terminal(home, where)
+    greeting = session.prompt()
+    assert "Simulated full-field transmission X-ray microscope" in greeting
+    assert "photon shutter closed" in greeting
+    assert "another session" not in greeting
+    session.type('mv(photon_shutter, "Open")')
+    session.type("mv(energy, 8345)")
+    assert "8345" in session.type("wa()")
+    assert "sample_fine_x" in session.type("%wa motors")
+    session.type("%mov sample.fine.x 3")
+    assert re.search(r"sample_fine_x +3\b", session.type("wa()"))
+    session.type("use_sample('particles', material='LiNiO2')")
+    told = session.type("print(preflight(xanes([counters], energy, [8330, 8340], shutter=fast_shutter)))")
+    assert "duration" in told
+
+    # a second one is warned
+    second = Terminal(home, where)
+    assert "there is another session of" in second.prompt()
+    second.child.sendline("quit")
+    second.child.expect(pexpect.EOF)
+
+    # pause by Ctrl-C, go on, stop
+    session.child.sendline("dscan(zone_plate.x, -5, 5, 100, 2)")
+    session.child.expect(r"\|\s+3 \|")
+    session.child.sendintr()
+    paused = session.prompt()
+    assert "RE.resume()" in paused
+    session.child.sendline("RE.resume()")
+    session.child.expect(r"\|\s+12 \|")
+    session.child.sendintr()
+    assert "RE.stop()" in session.prompt()
+    session.type("RE.stop()")
+    assert "'idle'" in session.type("str(RE.state)")
+    assert "'Closed'" in session.type("fast_shutter.status.get()")
+    assert re.search(r"\b12|13|14\b", session.type("len(open_run(cat[-1]).stream())"))
+    assert "success" in session.type("open_run(cat[-1])")
+
+    # a mistake is a sentence
+    wrong = session.type("RE(xanes([counters], energy, [8.345]))")
+    assert "keV" in wrong
+    assert "Traceback" not in wrong
+    session.child.sendline("quit")
+    session.child.expect(pexpect.EOF)
+    session.child.close()
+    assert session.child.exitstatus == 0
+
+    # the next day
+    again = Terminal(home, where)
+    assert "sample particles" in again.prompt()
+    assert "'LiNiO2'" in again.type("RE.md['material']")
+    again.child.sendline("quit")
+    again.child.expect(pexpect.EOF)
+    listed = subprocess.run(
+        [str(BIN / "whiteline"), "runs"], env=where | {"COLUMNS": "200"}, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(r"scan_axis +particles +\d+ +success", listed), listed
+    log = (home / "whiteline-data" / "txm-catalog" / "log" / "session.log").read_text()
+    assert "bluesky" in log
+
+
+def test_without_a_beamline_it_opens_and_says_what_is_missing(tmp_path: Path) -> None:
+    nowhere = {"EPICS_CA_ADDR_LIST": "127.0.0.1:9", "EPICS_CA_AUTO_ADDR_LIST": "NO"}
+    session = Terminal(tmp_path, environment(tmp_path, **nowhere))
+    assert re.search(r"\d+ of \d+ devices do not answer: scans will fail", session.prompt())
+    assert "caRepeater" not in session.seen
+    assert re.search(r"\b0\b", session.type("len(cat)"))
+    session.child.sendline("quit")
+    session.child.expect(pexpect.EOF)
+
+
+def test_a_description_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(BIN / "whiteline"), "shell", "--beamline", "nowhere.toml"], env=environment(tmp_path), cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("whiteline: description nowhere.toml cannot be read")
+    assert done.stderr.count("\n") == 1
