@@ -7,7 +7,9 @@ threads on a NumPy array, row by row from a dataset of h5py, or by the scheduler
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Kernel = Callable[..., Sequence[Array]]
+
+_most_threads: ContextVar[int | None] = ContextVar("most_threads", default=None)
 
 BLOCK_PIXELS = 8192
 """Pixels of a block: 60 energies of them in float32 are 2 MB, which a core keeps near."""
@@ -160,7 +164,7 @@ def in_threads(work: Callable[[int, int], None], count: int, step: int, workers:
         except BaseException as failure:
             failures.append(failure)
 
-    helpers = min(workers or os.cpu_count() or 1, -(-count // step)) - 1
+    helpers = min(workers or _most_threads.get() or os.cpu_count() or 1, -(-count // step)) - 1
     threads = [threading.Thread(target=run, daemon=True) for _ in range(helpers)]
     for thread in threads:
         thread.start()
@@ -169,6 +173,19 @@ def in_threads(work: Callable[[int, int], None], count: int, step: int, workers:
         thread.join()
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def most_threads(number: int) -> Iterator[None]:
+    """Let what is called in this block work with so many threads, where nothing else is said.
+
+    For a process that is one of several on a machine: their threads would only take turns on its cores.
+    """
+    token = _most_threads.set(number)
+    try:
+        yield
+    finally:
+        _most_threads.reset(token)
 
 
 def _is_dask(stack: Any) -> bool:

@@ -16,11 +16,9 @@ import numpy as np
 
 from whiteline.analysis.spectra.normalise import normalise
 from whiteline.analysis.spectrum_files import EV_PER_UNIT, EnergyUnit, Spectrum, read_columns, read_xdi
-from whiteline.beamline.description import Beamline
 from whiteline.beamline.named_file import name_and_file
-from whiteline.beamline.twin import species_of
 
-ALREADY = 0.1
+ALREADY = 0.05
 """A spectrum is normalised already if its first and last tenth are this near to 0 and 1, in units of the edge jump."""
 
 
@@ -92,20 +90,3 @@ def read_reference(name: str, file: str) -> Spectrum:
 def named_reference(text: str) -> Spectrum:
     """Read a reference that is typed as NAME=FILE; errors as those of `read_reference`."""
     return read_reference(*name_and_file(text, "reference"))
-
-
-def simulated_references(beamline: Beamline) -> tuple[Spectrum, ...]:
-    """Return the spectra of which the sample of a simulated beamline is made; none of a real one.
-
-    Those of the first species' edge, as one scan goes over one edge.
-    """
-    if beamline.simulation is None:
-        return ()
-    found = [one.near_edge for one in species_of(beamline.simulation, beamline.monochromator.spacing)]
-    names = [one.name for one in beamline.simulation.species]
-    edge = found[0].element, found[0].edge
-    return tuple(
-        Spectrum(name, one.energy, one.absorption)
-        for name, one in zip(names, found, strict=True)
-        if (one.element, one.edge) == edge
-    )

@@ -37,7 +37,8 @@ from whiteline.beamline.log_file import logging_to
 from whiteline.beamline.progress import ScanProgress
 from whiteline.beamline.published import publishing
 from whiteline.beamline.resuming import resume
-from whiteline.beamline.sample_notes import SampleNotes, simulated_references
+from whiteline.beamline.sample_notes import SampleNotes
+from whiteline.beamline.simulated_references import simulated_references
 from whiteline.beamline.sole_session import Presence
 from whiteline.beamline.stopwatch import Stopwatch, at_end_of_run
 from whiteline.beamline.store.writing import Store, open_store

@@ -21,7 +21,7 @@ def trials(simulate: Simulate, tag: str) -> Iterator[Trials]:
 
 @pytest.mark.parametrize(
     ("plan", "way", "key"),
-    [("raster_stack", "abort", "fluorescence_Ni_Ka"), ("fly_raster_stack", "kill", "capture_incident_rate")],
+    [("raster_stack", "abort", "fluorescence_live_fraction"), ("fly_raster_stack", "kill", "capture_incident_rate")],
 )
 def test_a_map_that_is_interrupted_is_whole_when_it_was_gone_on_with(
     trials: Trials, plan: str, way: str, key: str

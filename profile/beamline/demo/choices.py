@@ -19,6 +19,10 @@ SPEED = 100.0
 """How much faster than a real beamline motors and exposures are; what computes and talks takes its own time."""
 
 
+INSIDE_EV = 1.0
+"""How far energies keep inside of the spectra that are fitted [eV]."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choices:
     """What a demonstration is told.
@@ -72,8 +76,12 @@ class Choices:
         """Where the data and the description of the beamline go."""
         return self.out / f"demo-{self.beamline}"
 
-    def list_of(self, element: str, edge: str) -> list[float]:
-        """Return the energies over an edge: as dense as the usual list is everywhere, whatever their number [eV]."""
+    def list_of(self, element: str, edge: str, known: tuple[float, float] = (0.0, np.inf)) -> list[float]:
+        """Return the energies over an edge: as dense as the usual list is everywhere, whatever their number [eV].
+
+        They keep inside of what the references cover, `known`, as an energy that is reached is off by a little.
+        """
         usual = np.array(xanes(element, edge).energies)
+        usual = usual[(usual >= known[0] + INSIDE_EV) & (usual <= known[1] - INSIDE_EV)]
         places = np.linspace(0, usual.size - 1, self.energies)
         return [float(one) for one in np.round(np.interp(places, np.arange(usual.size), usual), 2)]

@@ -131,6 +131,7 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
 
         session = open_session(
             twin.beamline, references=sample.references, material=sample.formula, tell=tell, connect_s=CONNECT_S,
+            interruptible=True,
         )  # fmt: skip
         try:
             if session.missing:
@@ -146,7 +147,8 @@ def _shown(choices: Choices, sample: Sample, session: Any, tell: Tell) -> Demons
     from whiteline.beamline.score.asking import keep_truth
     from whiteline.beamline.score.scoring import score_run
 
-    energies = choices.list_of(sample.element, sample.edge)
+    known = max(one.energy[0] for one in sample.references), min(one.energy[-1] for one in sample.references)
+    energies = choices.list_of(sample.element, sample.edge, known)
     full_field.prepare(session, choices.size)
     tell(f"calibrating the energy on a foil of {sample.element}")
     tell(calibrated(session, full_field.energy_plan(session, sample.element)))

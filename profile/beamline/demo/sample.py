@@ -20,7 +20,7 @@ from whiteline.beamline import description
 from whiteline.beamline.demo.references import Reference
 from whiteline.beamline.description import Beamline, DescriptionError, load
 from whiteline.beamline.description.simulation import Simulation
-from whiteline.beamline.score.truth import references_of
+from whiteline.beamline.simulated_references import references_of
 from whiteline.beamline.twin import species_of
 
 HIDDEN_RANGES = {

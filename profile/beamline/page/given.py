@@ -8,7 +8,8 @@ from whiteline.analysis.spectrum_files import Spectrum
 from whiteline.beamline.beam_on_sample import BeamOnSample
 from whiteline.beamline.description import Beamline
 from whiteline.beamline.dose_meter import DoseMeter
-from whiteline.beamline.sample_notes import SampleNotes, simulated_references
+from whiteline.beamline.sample_notes import SampleNotes
+from whiteline.beamline.simulated_references import simulated_references
 
 
 class Given:

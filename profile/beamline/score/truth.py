@@ -4,7 +4,6 @@ The twin writes it into a file, in the frame of one exposure. Each frame of the 
 in the file of the detector, so that no frame is taken for another, whatever was exposed before or between.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,21 +18,13 @@ from whiteline.analysis.runs.places import Place
 from whiteline.analysis.runs.roles import frames_key
 from whiteline.analysis.runs.run import PRIMARY, Run
 from whiteline.analysis.spectrum_files import Spectrum
+from whiteline.beamline.simulated_references import jump_of, references_of
 from whiteline.sim.species import NearEdge, Species
 
 Numbers = NDArray[np.float64]
 
 UNIQUE_ID = "entry/instrument/NDAttributes/NDArrayUniqueId"
 """Where a detector's file holds the numbers of the exposures."""
-
-STEP_EV = 0.1
-"""Of the references: what spectra change by within it, a spline gives exactly [eV]."""
-
-JUMP_AT_EV = 100.0
-"""Where the height of an edge jump is taken to be 1, above the edge, as spectra are flat there [eV]."""
-
-BEFORE_EV, BEHIND_EV = 400.0, 600.0
-"""How far references reach from the edge, if the spectra do [eV]."""
 
 
 class NoTruth(ValueError):
@@ -102,30 +93,6 @@ class RunTruth:
         """Return the true optical density at energies [eV] of some pixels, without noise, shape (E, pixels)."""
         attenuation = np.stack([one.absorptions(energies) for one in self.species], axis=1)
         return np.asarray(attenuation @ self.thickness_um[:, chosen])
-
-
-def references_of(species: Sequence[Species]) -> tuple[Spectrum, ...]:
-    """Return what the edge that is studied absorbs in each species, to an edge jump of 1, as references to be fitted.
-
-    These are the spectra that the twin was given. Above its edge the absorption of an element falls with energy, which
-    a normalised spectrum has been freed of; it is given back here, as the twin does: so fractions are shares of atoms.
-    """
-    found = []
-    for one in species:
-        near = one.near_edge
-        edge = tables.edge_energy(near.element, near.edge)
-        low, high = max(near.energy[0], edge - BEFORE_EV), min(near.energy[-1], edge + BEHIND_EV)
-        grid = np.arange(low, high, STEP_EV)
-        absorbed = np.array([one.vacancies(float(value)) for value in grid])
-        found.append(Spectrum(one.name, grid, absorbed / jump_of(one)))
-    return tuple(found)
-
-
-def jump_of(species: Species) -> float:
-    """Return the height of the edge of a species [1/µm], where its reference is taken to be 1."""
-    near = species.near_edge
-    at = tables.edge_energy(near.element, near.edge) + JUMP_AT_EV
-    return species.vacancies(at) / float(near(at))
 
 
 def read_truth(file: Path, run: Run) -> RunTruth:

@@ -1,0 +1,171 @@
+"""`whiteline maps`: stacks of a catalog become a file of maps, and each refusal is one sentence and a 1."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from whiteline.analysis.live.saving import load_map
+from whiteline.beamline.cli import main
+from whiteline.beamline.simulation.options import Options
+
+sys.path.append(str(Path(__file__).parent.parent / "analysis" / "live"))
+
+Command = Callable[..., str | int | None]
+COMMAND = [sys.executable, "-c", "from whiteline.beamline.cli import main; main()", "maps"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A catalog with two stacks, and references beside it."""
+    from making_runs import Made, references, usual_energies
+
+    from whiteline.beamline.store.writing import open_store
+
+    data = tmp_path_factory.mktemp("data")
+    beamline = Options(beamline="txm", data=data).description()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_store(beamline) as store:
+            for number in (21, 22):
+                made = Made(
+                    data, usual_energies()[::2], number, similar_frames=True,
+                    md={"scan_id": number, "plan_name": "xanes_stack"},
+                )  # fmt: skip
+                for descriptor in made.descriptors.values():
+                    descriptor["object_keys"].pop("position_index", None)  # which a catalog would look for
+                for pair in made.whole():
+                    store(*pair)
+            assert store.wait()
+            assert not store.troubles
+        for one in references():
+            np.savetxt(data / f"{one.name}.txt", np.column_stack([one.energy, one.absorption]))
+        yield data / "catalog"
+
+
+@pytest.fixture
+def named(folder: Path) -> list[str]:
+    """The options that name the references."""
+    return [f"--reference={name}={folder.parent / name}.txt:eV" for name in ("NiO", "LiNiO2")]
+
+
+@pytest.fixture
+def command(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command in an empty folder; return what the process would end with."""
+    monkeypatch.setattr("whiteline.beamline.cli.maps.silence_libraries", lambda: None)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, catalog: Path = folder) -> str | int | None:
+        monkeypatch.setattr(sys, "argv", ["whiteline", "maps", *arguments, "--catalog", str(catalog)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return ended.value.code
+
+    return run
+
+
+def of_group(number: int) -> list[str]:
+    """Return what still runs of a group of processes."""
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(one.pid) == number and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(one.cmdline()))
+    return found
+
+
+def test_two_runs_are_two_slices_of_one_file(folder: Path, named: list[str], tmp_path: Path) -> None:
+    arguments = ["21", "-1", *named, "--catalog", str(folder), "--out", str(tmp_path), "--workers", "1"]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*_and_1_maps.h5")
+    assert done.stdout.startswith(f"{path}: 2 slices, 0.00922 million spectra in ")
+    first, second = (load_map(path, "fraction of NiO", position) for position in (0, 1))
+    assert first.value.shape == (64, 72)
+    assert first.valid.mean() > 0.5
+    assert np.nanmedian(abs(first.value - second.value)) > 0.05  # two samples
+    assert load_map(path, "edge energy", 0).unit == "eV"
+
+
+def test_ctrl_c_leaves_nothing_running_and_no_half_file(folder: Path, named: list[str], tmp_path: Path) -> None:
+    arguments = [
+        "21", "22", *named, "--catalog", str(folder), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "copy"),
+        "--workers", "1",
+    ]  # fmt: skip
+    # in a group of its own, which a terminal would send Ctrl-C to as a whole
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not list(tmp_path.glob("copy/*/survey.h5")) and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, error = process.communicate(timeout=100)
+    assert (process.returncode, "Traceback" in error) == (130, False)
+    assert not list(tmp_path.glob("out/*"))
+    assert out == ""
+    # Python's own helper of processes ends a moment after the last of them
+    deadline = time.monotonic() + 20
+    while (left := of_group(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def test_a_cluster_that_runs_is_used_if_it_has_workers(
+    command: Command, named: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    options = {"processes": False, "host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=1, threads_per_worker=1, silence_logs=50, **options) as cluster:
+        arguments = ["22", *named, "--scheduler", cluster.scheduler_address, "--what", "fractions"]
+        assert command(*arguments, "--out", str(tmp_path), "--cache", str(tmp_path / "copy")) == 0
+        (path,) = tmp_path.glob("*_maps.h5")
+        assert load_map(path, "fraction of LiNiO2").valid.mean() > 0.5
+        assert len(cluster.workers) == 1  # it is not ended with the command
+    monkeypatch.setattr("whiteline.beamline.dask_cluster.WORKERS_S", 0.5)
+    with LocalCluster(n_workers=0, silence_logs=50, **options) as cluster:
+        told = command("22", *named, "--scheduler", cluster.scheduler_address)
+        assert str(told).endswith(f"no workers after 0.5 s; start some, `dask worker {cluster.scheduler_address}`")
+
+
+def test_each_refusal_is_a_sentence(
+    command: Command, named: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        nobody = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setattr("whiteline.beamline.dask_cluster.ANSWER_S", 0.5)
+        refusals = {
+            ("21", "--what", "all"): "what 'all' is not known; take one of fractions, edge, both",
+            ("99",): "the catalog has no run '99'",
+            ("21", "--reference", "NiO"): "reference 'NiO' must be NAME=FILE.xdi",
+            ("21", "--edge", "Ni"): "edge 'Ni' must be ELEMENT-EDGE, such as Ni-K",
+            ("21", "--memory", "much"): "memory of a worker 'much' must be a size such as 2GB",
+            ("21", "--memory", "10MB"): "memory of a worker 0.01 GB must be at least",
+            ("21", "--scheduler", nobody, "--workers", "2"): "has workers of its own",
+            ("21", "--dashboard", nobody.rpartition(":")[2], *named): "cannot be had for --dashboard",
+            ("21", "--scheduler", nobody, *named): f"no scheduler of Dask answers at {nobody} within 0.5 s; start one",
+            ("21", "--flats", "best", *named): "policy 'best' of flats must be one of same-energy",
+            ("21",): "there are none: give --reference NAME=FILE for each, or map the edge alone",
+        }
+        for arguments, sentence in refusals.items():
+            told = command(*arguments)
+            assert isinstance(told, str), arguments  # which ends a process with 1
+            assert told.startswith("whiteline: ")
+            assert sentence in told
+            assert "\n" not in told
+    monkeypatch.setattr("whiteline.beamline.dask_cluster.NEEDED", ("dask", "no_such_module"))
+    assert str(command("21")).endswith("not installed here: pip install 'whiteline[scale]'")
+    assert not list(tmp_path.iterdir())
