@@ -184,8 +184,8 @@ class CaptureRecords(Watchful):
         with suppress(Overdue):  # a line that could not be written has been told, and the next one may be
             self.await_written(errand, wanted)
 
-    def await_written(self, errand: Errand, wanted: int) -> None:
-        """Wait until so many lines are in the file.
+    def await_written(self, errand: Errand, wanted: int, seconds: float = SETTLE_S) -> None:
+        """Wait until so many lines are in the file, for at most so many seconds.
 
         Raises
         ------
@@ -197,7 +197,7 @@ class CaptureRecords(Watchful):
         self.await_true(
             errand,
             lambda: self.lines.get() == wanted,
-            SETTLE_S,
+            seconds,
             lambda: f"line {wanted} in its file: {self.lines.pvname} is {self.lines.get()}",
         )
 

@@ -1,7 +1,6 @@
 """The camera as a device: settings are checked, files hold what was asked for, and errors say what to do."""
 
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -299,7 +298,7 @@ def test_the_loss_of_the_ioc_fails_a_trigger_at_once_and_unstaging_still_works(c
     exposing = threading.Event()
     camera.cam.acquire.subscribe(lambda value, **_: value and exposing.set())
     assert exposing.wait(LONG_S)
-    os.kill(twin.processes["beamline"].pid, signal.SIGKILL)
+    twin.kill("beamline")
     with pytest.raises(Lost, match="its IOC has gone"):
         fails(status)
     with pytest.raises(Lost, match="its IOC has gone"):
