@@ -5,8 +5,9 @@ writes a table by line. It may be unplugged while its IOC runs: then nothing tha
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,9 @@ from whiteline.devices.errors import DeviceError, Lost, Overdue
 from whiteline.devices.frame_files import SUFFIX
 from whiteline.devices.lost_puts import put
 from whiteline.devices.settings import settle, settle_together
+
+ASK_AGAIN_S = 2.0
+"""After how long without news the box is asked for the lines in its file [s]."""
 
 IDLE, ARMED, RUNNING, DONE, FAILED = "Idle", "Armed", "Running", "Done", "Failed"
 UNDER_WAY = ARMED, RUNNING
@@ -192,14 +196,13 @@ class CaptureRecords(Watchful):
         Lost, Overdue
             If they do not come.
         """
-        if int(errand.ask(self.lines_now)) >= wanted:
-            return
-        self.await_true(
-            errand,
-            lambda: self.lines.get() == wanted,
-            seconds,
-            lambda: f"line {wanted} in its file: {self.lines.pvname} is {self.lines.get()}",
-        )
+        deadline = time.monotonic() + seconds
+        while int(errand.ask(self.lines_now)) < wanted:
+            left = deadline - time.monotonic()
+            what = f"line {wanted} in its file: {self.lines.pvname} is {self.lines.get()}"
+            # asked again from time to time, as on a busy network a monitor may be dropped
+            with suppress(Overdue) if left > ASK_AGAIN_S else nullcontext():
+                self.await_true(errand, lambda: self.lines.get() >= wanted, min(left, ASK_AGAIN_S), what)
 
     def tell_disarm(self) -> None:
         """Tell the box to end its line, and do not wait."""

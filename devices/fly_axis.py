@@ -213,7 +213,8 @@ class FlyAxis:
             return float(errand.ask(self.motor.readback_signal)) - float(self.axis.encoders_um)
         band, seconds = self.band
         channel.parent.show_often(errand)
-        position = channel.at_rest(errand, band, seconds) - float(self.axis.zero.get())
+        # only by what it shows from now on: the last move may have been judged by the box, and be news to it
+        position = channel.at_rest(errand, band, seconds, since=channel.count) - float(self.axis.zero.get())
         return float(errand.ask(self.motor.readback_signal)) - position
 
     def _go(self, target: float, seconds: float | None) -> Any:
