@@ -245,8 +245,8 @@ def open_session(
     kept = KeptCalibrations(folder / "calibrations")
     with ExitStack() as until_closed:
         devices = build(beamline, calibrations=kept.newest())
-        missing = _missing(devices, connect_s)
         store = open_store(beamline, tell=tell)
+        missing = _missing(devices, connect_s)  # they have connected meanwhile, those that do
         presence = until_closed.enter_context(Presence(folder))
         until_closed.enter_context(logging_to(folder / LOG))
         watch = Stopwatch(energy=devices.energy)
