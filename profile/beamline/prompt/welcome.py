@@ -12,7 +12,7 @@ FEW = 4
 
 
 EXAMPLES = (
-    "mv(energy, 8345)   wa()   dscan(zone_plate.z, -100, 100, 20, 0.1)   cat[-1]",
+    "mv(energy, 8345)   wa()   dscan(zone_plate.z, -0.1, 0.1, 20, 0.1)   cat[-1]",
     "use_sample('particles', material='LiNiO2', references={'Ni2+': 'nio.xdi', 'Ni3+': 'linio2.xdi'})",
     "RE(xanes_stack(camera, energy, energies.xanes('Ni'), sample=sample, shutter=fast_shutter, exposure_s=0.2))",
 )
