@@ -18,6 +18,23 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
         yield home, environment(home, **told)
 
 
+def paused_scan(session: Terminal) -> None:
+    """Begin a scan of 31 points, and pause it by Ctrl-C.
+
+    bluesky aborts a run where Ctrl-C meets it before it can be resumed; it must be as safe then, and is begun anew.
+    """
+    for _ in range(5):
+        session.child.sendline("dscan(zone_plate.x, -5, 5, 30, 4)")
+        session.child.expect(r"\|\s+3 \|")
+        session.child.sendintr()
+        if "RE.resume()" in session.prompt():
+            return
+        assert "'idle'" in session.type("str(RE.state)")
+        assert "'Closed'" in session.type("fast_shutter.status.get()")
+        time.sleep(11)
+    raise AssertionError("Ctrl-C paused no scan")
+
+
 def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     home, where = floor
     session = Terminal(home, where)
@@ -41,21 +58,15 @@ def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     second.child.sendline("quit")
     second.child.expect(pexpect.EOF)
 
-    # pause by Ctrl-C, go on, stop
-    session.child.sendline("dscan(zone_plate.x, -5, 5, 100, 2)")
-    session.child.expect(r"\|\s+3 \|")
-    session.child.sendintr()
-    paused = session.prompt()
-    assert "RE.resume()" in paused
+    # pause by Ctrl-C, go on to the end; pause, stop
+    paused_scan(session)
+    session.type("RE.resume()")
+    assert re.search(r"\b31\b", session.type("len(open_run(cat[-1]).stream())"))
     time.sleep(11)  # a second Ctrl-C within ten seconds means at once, and not at the next point
-    session.child.sendline("RE.resume()")
-    session.child.expect(r"\|\s+12 \|")
-    session.child.sendintr()
-    assert "RE.stop()" in session.prompt()
+    paused_scan(session)
     session.type("RE.stop()")
     assert "'idle'" in session.type("str(RE.state)")
     assert "'Closed'" in session.type("fast_shutter.status.get()")
-    assert re.search(r"\b12|13|14\b", session.type("len(open_run(cat[-1]).stream())"))
     assert "success" in session.type("open_run(cat[-1])")
 
     # a mistake is a sentence
