@@ -188,15 +188,15 @@ class CaptureRecords(Watchful):
         with suppress(Overdue):  # a line that could not be written has been told, and the next one may be
             self.await_written(errand, wanted)
 
-    def await_written(self, errand: Errand, wanted: int, seconds: float = SETTLE_S) -> None:
-        """Wait until so many lines are in the file, for at most so many seconds.
+    def await_written(self, errand: Errand, wanted: int) -> None:
+        """Wait until so many lines are in the file.
 
         Raises
         ------
         Lost, Overdue
             If they do not come.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + SETTLE_S
         while int(errand.ask(self.lines_now)) < wanted:
             left = deadline - time.monotonic()
             what = f"line {wanted} in its file: {self.lines.pvname} is {self.lines.get()}"

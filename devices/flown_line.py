@@ -16,9 +16,6 @@ from whiteline.devices.positioner import ALLOWANCE_S, MARGIN
 from whiteline.devices.shown import done
 from whiteline.devices.together import halt, wait_for_rest
 
-WRITTEN_S = 20.0
-"""How long a line that was captured may take into its file: a disk that others write to may stall [s]."""
-
 LATE_S = 1.0
 """How long after the axis has arrived the last pulse may be told [s]."""
 
@@ -139,7 +136,7 @@ class FlownLine(CapturedLines):
             raise DeviceError(f"{self.name} is {state}: {self.why(errand)}")
         self.gates_are_over()
         assert self._row is not None
-        self.await_written(errand, self._row + 1, WRITTEN_S)
+        self.await_written(errand, self._row + 1)
         self.rows, self.pulses_missed = self._row + 1, 0.0
         if self._moving is not None:
             moving = self._moving

@@ -38,13 +38,15 @@ def dropping(plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
             try:
                 yield Msg("drop", run=message.run)
             except IllegalMessageSequence:
-                pass  # the save had failed, and closed it
+                pass  # it was never open, or the save had failed and closed it
             except GeneratorExit:
                 plan.close()
                 raise
             except BaseException as error:
                 failure = error
                 continue
+        if message.command == "create":
+            begun.add(message.run)  # before it is answered: an interruption may take the answer's place
         try:
             answer = yield message
         except GeneratorExit:
@@ -53,7 +55,5 @@ def dropping(plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
         except BaseException as error:
             failure = error
             continue
-        if message.command == "create":
-            begun.add(message.run)
-        elif message.command in ("save", "drop"):
+        if message.command in ("save", "drop"):
             begun.discard(message.run)

@@ -8,7 +8,7 @@ import bluesky.preprocessors as bpp
 import pytest
 from bluesky import RunEngine
 from bluesky.preprocessors import SupplementalData
-from bluesky.utils import IllegalMessageSequence, Msg, MsgGenerator, RunEngineInterrupted
+from bluesky.utils import IllegalMessageSequence, Msg, MsgGenerator, RequestStop, RunEngineInterrupted
 from fakes import Broken, FakeBeamline
 
 from whiteline.plans import scan_axis
@@ -66,6 +66,16 @@ def test_an_abort_within_an_event_ends_in_order() -> None:
     engine.abort("enough")
     assert engine.state == "idle"
     assert documents[-1][1]["exit_status"] == "abort"
+
+
+def test_an_interruption_in_place_of_the_answer_to_create_drops_the_event_too() -> None:
+    line = FakeBeamline()
+    messages = dropping(half_an_event(line, paused))
+    message = next(messages)
+    while message.command != "create":
+        message = messages.send("uid" if message.command == "open_run" else None)
+    assert messages.throw(RequestStop()).command == "drop"
+    assert messages.send(None).command == "close_run"
 
 
 def test_bluesky_does_not_do_so_itself_yet() -> None:
