@@ -45,6 +45,7 @@ class Errand:
     def __init__(self, device: "Watchful", needs: Sequence[Any]) -> None:
         self._device, self._needs = device, tuple(needs)
         self._ended: Exception | None = None
+        self._putting = threading.RLock()
         self.pardoned = False
 
     def until(self, true: Callable[[], bool], seconds: float, what: str | Callable[[], str]) -> None:
@@ -94,11 +95,12 @@ class Errand:
             completed.set()
             self._device.wake()
 
-        self.require_possible()
-        restore_write_access(signal)
-        if not signal.write_access:
-            raise Lost(f"{self._device.name} may not write to {signal.setpoint_pvname}: its IOC gives no right to")
-        put(signal, value, seconds=ANSWER_S, use_complete=True, callback=complete, force=True)
+        with self._putting:
+            self.require_possible()
+            restore_write_access(signal)
+            if not signal.write_access:
+                raise Lost(f"{self._device.name} may not write to {signal.setpoint_pvname}: its IOC gives no right to")
+            put(signal, value, seconds=ANSWER_S, use_complete=True, callback=complete, force=True)
         return completed.is_set
 
     def ask(self, signal: Any, seconds: float = ANSWER_S, questions: int = QUESTIONS, **how: Any) -> Any:
@@ -134,8 +136,11 @@ class Errand:
         ) from failure
 
     def give_up(self, error: Exception, *, pardoned: bool = False) -> None:
-        """End it with an error, unless it has ended; pardoned, its status finishes as if it had been done."""
-        with self._device.woken:
+        """End it with an error, unless it has ended; pardoned, its status finishes as if it had been done.
+
+        It puts nothing any more when this returns: what is put back now stays as it is.
+        """
+        with self._putting, self._device.woken:
             if self._ended is None:
                 self._ended, self.pardoned = error, pardoned
             self._device.woken.notify_all()
