@@ -12,13 +12,13 @@ from whiteline.analysis.exports.nxtomo import nxtomo
 from whiteline.analysis.exports.nxxas import nxxas
 from whiteline.analysis.exports.request import Files, Request, UnsuitableRun
 from whiteline.analysis.exports.tiff import tiff
-from whiteline.analysis.exports.whole_files import refuse_existing, written_whole
 from whiteline.analysis.exports.xdi import xdi
 from whiteline.analysis.runs.flats import FlatPolicy
 from whiteline.analysis.runs.opening import open_run
 from whiteline.analysis.runs.path_map import PathMapLike
 from whiteline.analysis.runs.run import Run
 from whiteline.analysis.spectrum_files import Spectrum
+from whiteline.analysis.whole_files import refuse_existing, written_whole
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from whiteline.analysis.live.results import FrameFound, Results
 from whiteline.analysis.live.spectrum import FittedSpectrum
 from whiteline.analysis.maps.map import Map
+from whiteline.analysis.whole_files import written_whole
 
 UNITS = {
     "energy": "eV",
@@ -52,18 +52,11 @@ def save(results: Results, folder: str | Path) -> dict[str, Any]:
     OSError
         If it cannot be written.
     """
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    path = place / f"{results.uid}_xanes.h5"
-    part = place / f".{results.uid}.{uuid4().hex[:8]}.part"
-    try:
-        with h5py.File(part, "w") as out:
-            for name, one in _entries(results).items():
-                write_entry(out.create_group(name), one)
-                out.attrs["default"] = name
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    path = Path(folder) / f"{results.uid}_xanes.h5"
+    with written_whole(path) as part, h5py.File(part, "w") as out:
+        for name, one in _entries(results).items():
+            write_entry(out.create_group(name), one)
+            out.attrs["default"] = name
     return {
         "path": str(path),
         "run": results.uid,

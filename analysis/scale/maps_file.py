@@ -13,7 +13,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from whiteline.analysis.exports.whole_files import written_whole
 from whiteline.analysis.live.fraction_fit import Misfit, error_found
 from whiteline.analysis.live.results import ErrorFound, Results, provenance_of
 from whiteline.analysis.live.saving import empty_map, write_entry
@@ -21,6 +20,7 @@ from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.scale.part_maps import Looked
 from whiteline.analysis.scale.slices import Slice
+from whiteline.analysis.whole_files import written_whole
 
 ERROR_PIXELS = 65_536
 """So many pixels of a map say how well it is known."""

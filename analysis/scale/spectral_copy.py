@@ -14,12 +14,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from whiteline.analysis.exports.whole_files import written_whole
 from whiteline.analysis.live.alignment import Place
 from whiteline.analysis.live.edge_maps import PreparedRows
 from whiteline.analysis.live.recipes import Recipe
 from whiteline.analysis.scale.parts import tile_of
 from whiteline.analysis.scale.slices import Developing
+from whiteline.analysis.whole_files import written_whole
 
 Image = NDArray[np.float32]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from whiteline.analysis.exports.whole_files import written_whole
 from whiteline.analysis.live.alignment import Place
 from whiteline.analysis.live.batch import follow
 from whiteline.analysis.live.frame_work import FrameWork
@@ -14,6 +13,7 @@ from whiteline.analysis.live.results import FrameFound
 from whiteline.analysis.live.sample import Sample, SampledFrame
 from whiteline.analysis.runs.unreadable import UnreadableRun
 from whiteline.analysis.scale.slices import Slice
+from whiteline.analysis.whole_files import written_whole
 
 NAME = "survey.h5"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from whiteline.analysis.calibration import Calibration, calibration_from_json
+from whiteline.analysis.whole_files import write_whole
 from whiteline.beamline.build.calibrations import KINDS, require_known
-from whiteline.beamline.whole_files import write_whole
 
 STREAM = "calibration"
 """Of the events that plans record what they have found in."""

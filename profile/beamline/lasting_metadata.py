@@ -10,7 +10,7 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from whiteline.beamline.whole_files import write_whole
+from whiteline.analysis.whole_files import write_whole
 
 
 class LastingMetadata(MutableMapping[str, Any]):
