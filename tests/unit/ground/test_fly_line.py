@@ -29,7 +29,7 @@ def test_the_velocity_is_even_over_all_gates_of_a_motor_record() -> None:
             assert profile.velocity(time_s) == pytest.approx(np.sign(step) * line.velocity)
         assert line.seconds(acceleration_s, least) == pytest.approx(first_s + last_s)
         # the noise of a position at rest does not take the axis past its first pulse
-        assert (line.first - begin) * np.sign(step) >= least + abs(step)
+        assert (line.first - begin) * np.sign(step) >= least + line.velocity * EVEN_S
 
 
 def test_a_line_by_the_clock_moves_nothing() -> None:
