@@ -42,6 +42,7 @@ from whiteline.beamline.simulated_references import simulated_references
 from whiteline.beamline.sole_session import Presence
 from whiteline.beamline.stopwatch import Stopwatch, at_end_of_run
 from whiteline.beamline.store.writing import Store, open_store
+from whiteline.beamline.woken_for_signals import WokenForSignals
 from whiteline.plans.preflight import Report, TimeModel, preflight
 from whiteline.plans.suspenders import beam_suspender, guarded
 from whiteline.plans.unfinished_event import dropping
@@ -253,7 +254,10 @@ def open_session(
         live = LiveXanes(stage=("sample_y", "sample_x"), folder=folder / "results")
         meter = DoseMeter(None, "camera")
         managers = [SigintHandler] if interruptible else []
-        engine: Any = RunEngine(LastingMetadata(folder / "metadata.json"), context_managers=managers)  # type: ignore[arg-type]
+        engine: Any = RunEngine(
+            LastingMetadata(folder / "metadata.json"),  # type: ignore[arg-type]
+            context_managers=managers, during_task=WokenForSignals(),
+        )  # fmt: skip
         engine.msg_hook = watch
         supplemental = SupplementalData()  # type: ignore[no-untyped-call]
         engine.preprocessors += [dropping, supplemental]

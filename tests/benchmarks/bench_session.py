@@ -20,8 +20,11 @@ PARTS = """
 import time
 def lap(name, since=[time.perf_counter()]):
     now = time.perf_counter(); print(name, now - since[0]); since[0] = time.perf_counter()
+from whiteline.beamline.cli.collecting_later import collecting_later
 from whiteline.beamline.cli.quiet import silence_libraries
 silence_libraries()
+loading = collecting_later()
+loading.__enter__()
 from whiteline.beamline import session as parts
 from whiteline.beamline.description import load
 beamline = load("txm"); lap("import")

@@ -1,5 +1,6 @@
 """The session as a person has it: a terminal, a scan, Ctrl-C, a pause, the data, and the way out."""
 
+import random
 import re
 import subprocess
 import time
@@ -18,21 +19,15 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
         yield home, environment(home, **told)
 
 
-def paused_scan(session: Terminal) -> None:
-    """Begin a scan of 31 points, and pause it by Ctrl-C.
-
-    bluesky aborts a run where Ctrl-C meets it before it can be resumed; it must be as safe then, and is begun anew.
-    """
-    for _ in range(5):
-        session.child.sendline("dscan(zone_plate.x, -5, 5, 30, 4)")
-        session.child.expect(r"\|\s+3 \|")
-        session.child.sendintr()
-        if "RE.resume()" in session.prompt():
-            return
-        assert "'idle'" in session.type("str(RE.state)")
-        assert "'Closed'" in session.type("fast_shutter.status.get()")
-        time.sleep(11)
-    raise AssertionError("Ctrl-C paused no scan")
+def paused_scan(session: Terminal, seen: int = 3, later_s: float = 0.0) -> None:
+    """Begin a scan of 31 points, and pause it by one Ctrl-C, so long after the point of this number was shown."""
+    session.child.sendline("dscan(zone_plate.x, -5, 5, 30, 4)")
+    session.child.expect(rf"\|\s+{seen} \|")
+    time.sleep(later_s)
+    session.child.sendintr()
+    assert "RE.resume()" in session.prompt(), session.seen
+    assert "'paused'" in session.type("str(RE.state)")
+    assert "'Closed'" in session.type("fast_shutter.status.get()")
 
 
 def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
@@ -62,7 +57,6 @@ def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     paused_scan(session)
     session.type("RE.resume()")
     assert re.search(r"\b31\b", session.type("len(open_run(cat[-1]).stream())"))
-    time.sleep(11)  # a second Ctrl-C within ten seconds means at once, and not at the next point
     paused_scan(session)
     session.type("RE.stop()")
     assert "'idle'" in session.type("str(RE.state)")
@@ -90,6 +84,33 @@ def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     assert re.search(r"scan_axis +particles +\d+ +success", listed), listed
     log = (home / "whiteline-data" / "txm-catalog" / "log" / "session.log").read_text()
     assert "bluesky" in log
+
+
+def test_ctrl_c_pauses_at_any_moment(floor: tuple[Path, dict[str, str]], seed: int) -> None:
+    home, where = floor
+    at = random.Random(seed)
+    session = Terminal(home, where)
+    session.prompt()
+    session.type('mv(photon_shutter, "Open")')
+    for _ in range(10):
+        paused_scan(session, at.randint(1, 6), at.random())
+        session.type("RE.stop()")
+        assert "'idle'" in session.type("str(RE.state)")
+    session.child.sendline("quit")
+    session.child.expect(pexpect.EOF)
+
+
+def test_a_session_that_ends_right_after_a_run_puts_it_into_the_catalog(floor: tuple[Path, dict[str, str]]) -> None:
+    home, where = floor
+    session = Terminal(home, where)
+    session.prompt()
+    session.type("dscan(zone_plate.x, -1, 1, 2, 0.1)")
+    session.child.sendline("quit")
+    session.child.expect(pexpect.EOF)
+    session.child.close()
+    assert session.child.exitstatus == 0
+    assert "the run is in the journal" not in (session.child.before or "")
+    assert not list((home / "whiteline-data" / "txm-catalog" / "journal").glob("*.jsonl"))
 
 
 def test_without_a_beamline_it_opens_and_says_what_is_missing(tmp_path: Path) -> None:

@@ -5,29 +5,36 @@ import sys
 from pathlib import Path
 
 SCRIPT = """
-import os, random, signal, sys, threading, time
+import os, random, subprocess, sys, threading
 sys.path.insert(0, sys.argv[1])
 from bluesky import RunEngine
 from bluesky.preprocessors import SupplementalData
 from bluesky.utils import RunEngineInterrupted
 from fakes import FakeBeamline
+from whiteline.beamline.woken_for_signals import WokenForSignals
 from whiteline.plans import scan_axis
 from whiteline.plans.unfinished_event import dropping
 
 random.seed(int(sys.argv[2]))
-line, engine = FakeBeamline(), RunEngine()
+PRESSING = "import os, signal, sys, time\\nfor wait in sys.stdin: time.sleep(float(wait)); os.kill(%d, signal.SIGINT)"
+pressing = subprocess.Popen(
+    [sys.executable, "-c", PRESSING % os.getpid()], stdin=subprocess.PIPE, text=True, start_new_session=True
+)
+line, engine = FakeBeamline(), RunEngine(during_task=WokenForSignals())
 engine.preprocessors += [dropping, SupplementalData(baseline=[line.energy])]
+presses = []
+
+def press_after_the_first(name, document):
+    if presses:
+        print(presses.pop(), file=pressing.stdin, flush=True)
+
+def begin_threads(message):  # as devices do, which may then be given the signal
+    threading.Thread(target=int).start()
+
+engine.subscribe(press_after_the_first, "event")
+engine.msg_hook = begin_threads
 for _ in range(10):
-    seen = threading.Event()
-    token = engine.subscribe(lambda name, document: seen.set(), "event")
-
-    def press():
-        seen.wait()
-        time.sleep(random.random() * 0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    pressing = threading.Thread(target=press)
-    pressing.start()
+    presses.append(random.random() * 0.05)
     try:
         engine(scan_axis([line.counters], line.sample.x, start=0.0, stop=1.0, points=400, shutter=line.shutter))
     except RunEngineInterrupted:
@@ -35,8 +42,7 @@ for _ in range(10):
         engine.stop()
     else:
         print("ended")
-    pressing.join()
-    engine.unsubscribe(token)
+pressing.kill()
 """
 
 

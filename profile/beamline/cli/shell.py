@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from whiteline.beamline.cli.collecting_later import collecting_later
 from whiteline.beamline.cli.quiet import silence_channel_access
 
 
@@ -24,8 +25,6 @@ def shell(
 
     Example: whiteline shell --beamline txm --simulated
     """
-    from whiteline.beamline.description import ENVIRONMENT, load
-
     silence_channel_access()
     with ExitStack() as stack:
         if simulated:
@@ -33,24 +32,37 @@ def shell(
             from whiteline.beamline.simulation.options import Options
 
             stack.enter_context(running(Options(beamline=beamline, speed=speed)))
-        description = load(beamline)
-        if beamline is not None:
-            os.environ[ENVIRONMENT] = beamline
-
-        from IPython import start_ipython
-        from traitlets.config import Config
-
-        folder = description.store.folder / "ipython"
-        folder.mkdir(parents=True, exist_ok=True)
-        config = Config()
-        config.ProfileDir.location = str(folder)
-        startup = [one for one in files("whiteline.beamline.startup").iterdir() if one.name.endswith(".py")]
-        config.InteractiveShellApp.exec_files = sorted(str(one) for one in startup if one.name[0].isdigit())
-        config.TerminalIPythonApp.display_banner = False
-        config.TerminalInteractiveShell.confirm_exit = False
-        config.InteractiveShell.xmode = "Minimal"  # errors are sentences; %xmode Context shows where they come from
-        config.HistoryManager.hist_file = str(folder / "history.sqlite")
         names: dict[str, Any] = {}
-        start_ipython(argv=[], config=config, user_ns=names)
-        if "session" in names:
-            names["session"].close()
+        with collecting_later():
+            prompt = _prompt(beamline, names)
+        session = names.get("session")  # IPython empties its names when it ends
+        prompt.start()
+        if session is not None:
+            session.close()
+
+
+def _prompt(beamline: str | None, names: dict[str, Any]) -> Any:
+    """Return IPython with a session opened in it, ready to be typed at; its names are put into the mapping."""
+    from whiteline.beamline.description import ENVIRONMENT, load
+
+    description = load(beamline)
+    if beamline is not None:
+        os.environ[ENVIRONMENT] = beamline
+
+    from IPython.terminal.ipapp import TerminalIPythonApp
+    from traitlets.config import Config
+
+    folder = description.store.folder / "ipython"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.ProfileDir.location = str(folder)
+    startup = [one for one in files("whiteline.beamline.startup").iterdir() if one.name.endswith(".py")]
+    config.InteractiveShellApp.exec_files = sorted(str(one) for one in startup if one.name[0].isdigit())
+    config.TerminalIPythonApp.display_banner = False
+    config.TerminalInteractiveShell.confirm_exit = False
+    config.InteractiveShell.xmode = "Minimal"  # errors are sentences; %xmode Context shows where they come from
+    config.HistoryManager.hist_file = str(folder / "history.sqlite")
+    # as IPython's start_ipython, in two steps
+    prompt: Any = TerminalIPythonApp.instance(config=config, user_ns=names)
+    prompt.initialize([])
+    return prompt
