@@ -227,7 +227,7 @@ class Species:
         rest = np.where(energies > edge, rest - self._jumps(energies), rest)
         beside = np.interp(energies, (low, high), (self._without_edge(low), self._without_edge(high)))
         rest = np.where((energies > low) & (energies < high), beside, rest)
-        return np.asarray(rest + self._jumps(energies) * self.near_edge(energies))
+        return np.asarray(rest + self.vacancies_at(energies))
 
     def emissions(self, energies: NDArray[np.float64]) -> list[tuple[float, NDArray[np.float64]]]:
         """Return the lines that photons of many energies [eV] excite, as `fluorescence` does for one energy.
@@ -247,9 +247,13 @@ class Species:
                 photons = share * np.interp(energies, places, partial) * excited
                 emitted += [(line.energy, photons * line.branching) for line in lines]
         element, edge = self.near_edge.element, self.near_edge.edge
-        vacancies = np.maximum(self._jumps(energies) * self.near_edge(energies), 0.0)
+        vacancies = np.maximum(self.vacancies_at(energies), 0.0)
         photons = vacancies * tables.fluorescence_yield(element, edge)
         return emitted + [(line.energy, photons * line.branching) for line in tables.lines(element, edge)]
+
+    def vacancies_at(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what `vacancies` does, at many energies [eV] [1/µm]."""
+        return np.asarray(self._jumps(energies) * self.near_edge(energies))
 
     def _jumps(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `_jump` at many energies [eV] [1/µm]."""

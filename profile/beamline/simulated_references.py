@@ -7,7 +7,7 @@ import numpy as np
 from whiteline.analysis import tables
 from whiteline.analysis.spectrum_files import Spectrum
 from whiteline.beamline.description import Beamline
-from whiteline.beamline.twin import species_of
+from whiteline.beamline.species_of import species_of
 from whiteline.sim.species import Species
 
 STEP_EV = 0.1
@@ -44,8 +44,7 @@ def references_of(species: Sequence[Species]) -> tuple[Spectrum, ...]:
         edge = tables.edge_energy(near.element, near.edge)
         low, high = max(near.energy[0], edge - BEFORE_EV), min(near.energy[-1], edge + BEHIND_EV)
         grid = np.arange(low, high, STEP_EV)
-        absorbed = np.array([one.vacancies(float(value)) for value in grid])
-        found.append(Spectrum(one.name, grid, absorbed / jump_of(one)))
+        found.append(Spectrum(one.name, grid, one.vacancies_at(grid) / jump_of(one)))
     return tuple(found)
 
 

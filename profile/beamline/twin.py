@@ -4,12 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from whiteline.analysis.laws.bragg import energy_resolution
 from whiteline.analysis.laws.scanning import mirror_aperture
-from whiteline.analysis.spectrum_files import read_columns, read_xdi
-from whiteline.analysis.tables import edge_energy
 from whiteline.beamline.description import Beamline, DescriptionError
-from whiteline.beamline.description.simulation import Simulation, SpeciesTable
+from whiteline.beamline.description.simulation import Simulation
+from whiteline.beamline.species_of import resolution_of, species_of
 from whiteline.sim.beam import Beam
 from whiteline.sim.camera import Camera
 from whiteline.sim.counters import IonChamber, Monitors, OpticalSpectrometer
@@ -23,7 +21,7 @@ from whiteline.sim.optics import Mirrors, OrderSortingAperture, ZonePlate
 from whiteline.sim.ring import Ring
 from whiteline.sim.sample import Sample, particles
 from whiteline.sim.servo import Servo
-from whiteline.sim.species import EdgeModel, NearEdge, Species, modelled
+from whiteline.sim.species import Species
 from whiteline.sim.stages import StageErrors
 from whiteline.sim.undulator import Undulator
 
@@ -154,28 +152,6 @@ def true_monochromator(beamline: Beamline) -> Monochromator:
     )
 
 
-def near_edge(table: SpeciesTable, resolution: float) -> NearEdge:
-    """Return the spectrum of a species: its model broadened by a resolution [eV], or its file as it was measured.
-
-    Raises
-    ------
-    DescriptionError
-        If the file cannot be read, or does not cover the edge.
-    """
-    try:
-        if table.model is not None:
-            model = table.model
-            pre_edge = model.pre_edge or (0.0, model.position, 1.0)
-            return modelled(
-                table.element, table.edge, EdgeModel(model.position, model.white_line, pre_edge), resolution
-            )
-        file = _needed(table.file, f"species {table.name!r}: file")
-        spectrum = read_xdi(file) if table.unit is None else read_columns(file, table.unit)
-        return NearEdge(table.element, table.edge, spectrum.energy, spectrum.absorption)
-    except ValueError as error:
-        raise DescriptionError(f"species {table.name!r}: {error}") from error
-
-
 def _simulation(beamline: Beamline, kind: str) -> Simulation:
     if beamline.kind != kind:
         raise DescriptionError(f"{beamline.name} is a {beamline.kind} microscope; this needs a {kind} one")
@@ -255,7 +231,7 @@ def _monitors(beamline: Beamline, simulation: Simulation, seed: int) -> Monitors
                 foil.formula,
                 foil.density,
                 foil.thickness_um,
-                _resolution(simulation, beamline.monochromator.spacing, foil.formula, "K"),
+                resolution_of(simulation, beamline.monochromator.spacing, foil.formula, "K"),
             )
             for foil in beamline.foil_wheel.foils
         },
@@ -313,39 +289,6 @@ def _sample(simulation: Simulation, spacing: float, seed: int, species: Iterable
         core_size=layout.core_size,
         seed=seed,
     )
-
-
-def species_of(simulation: Simulation, spacing: float) -> tuple[Species, ...]:
-    """Return the species of a simulation, their models broadened by the resolution of its monochromator.
-
-    Parameters
-    ----------
-    simulation : Simulation
-        With the species, and how the monochromator wanders.
-    spacing : float
-        Distance of the lattice planes [Å].
-
-    Raises
-    ------
-    DescriptionError
-        If a spectrum cannot be read, or does not cover its edge.
-    """
-    return tuple(
-        Species(
-            name=table.name,
-            formula=table.formula,
-            density=table.density,
-            near_edge=near_edge(table, _resolution(simulation, spacing, table.element, table.edge)),
-            luminescence=table.luminescence,
-        )
-        for table in simulation.species
-    )
-
-
-def _resolution(simulation: Simulation, spacing: float, element: str, edge: str) -> float:
-    wander = simulation.wander
-    energy = edge_energy(element, edge)
-    return energy_resolution(energy, spacing, wander.intrinsic_resolution, wander.divergence_urad)
 
 
 def _drift(simulation: Simulation, seed: int) -> Drift:

@@ -21,7 +21,7 @@ from whiteline.beamline.demo.references import Reference
 from whiteline.beamline.description import Beamline, DescriptionError, load
 from whiteline.beamline.description.simulation import Simulation
 from whiteline.beamline.simulated_references import references_of
-from whiteline.beamline.twin import species_of
+from whiteline.beamline.species_of import species_of
 
 HIDDEN_RANGES = {
     "bragg_offset_deg": 0.01,

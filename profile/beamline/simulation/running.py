@@ -207,9 +207,9 @@ def simulated(
     beamline = options.description()
     if options.species:
         check_species(beamline)
-    folder = options.folder(beamline)
     with ExitStack() as stack:
         machine, beamline_port, repeater_port = ports or stack.enter_context(leased(3, port))
+        folder = options.folder(beamline)
         numbers = machine, beamline_port, repeater_port
         stack.enter_context(_found_here(client_environment(*numbers)))
         shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whiteline-"))) / "floor"
@@ -236,7 +236,7 @@ def check_species(beamline: Beamline) -> None:
         Naming the species.
     """
     # imported here: cross sections take seconds to load, and are needed only for spectra of the user's own
-    from whiteline.beamline.twin import species_of
+    from whiteline.beamline.species_of import species_of
 
     assert beamline.simulation is not None
     species_of(beamline.simulation, beamline.monochromator.spacing)

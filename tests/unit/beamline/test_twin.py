@@ -10,6 +10,7 @@ from whiteline.beamline import twin
 from whiteline.beamline.description import Beamline, DescriptionError, load
 from whiteline.beamline.description.simulation import SpeciesTable
 from whiteline.beamline.in_focus import readings_in_focus
+from whiteline.beamline.species_of import near_edge
 from whiteline.sim.species import EdgeModel, modelled
 
 
@@ -136,7 +137,7 @@ def test_the_wrong_microscope(call: object, words: str) -> None:
 def test_a_missing_species_file(tmp_path: Path) -> None:
     table = species(file=tmp_path / "oxide.txt", unit="keV")
     with pytest.raises(DescriptionError, match=r"species 'oxide': .*oxide.txt cannot be read: no such file"):
-        twin.near_edge(table, 1.2)
+        near_edge(table, 1.2)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_a_species_file_that_does_not_fit(tmp_path: Path, low: float, high: floa
     path = tmp_path / "oxide.txt"
     np.savetxt(path, np.column_stack([np.linspace(low, high, 50), np.linspace(0, 1, 50)]))
     with pytest.raises(DescriptionError) as refused:
-        twin.near_edge(species(file=path, unit=unit), 1.2)
+        near_edge(species(file=path, unit=unit), 1.2)
     assert words in str(refused.value)
     assert str(refused.value).startswith("species 'oxide': ")
 
