@@ -18,7 +18,7 @@ from ophyd.status import StatusBase
 from ophyd.utils import RedundantStaging
 
 from whiteline.devices.asking import SETTLE_S
-from whiteline.devices.detector_parts import TriggerStatus
+from whiteline.devices.detector_parts import INTERNAL, TriggerStatus
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Refused
 from whiteline.devices.frame_files import FramesLost
@@ -222,7 +222,13 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         return [self, self.hdf1]
 
     def _prepare(self, errand: Errand) -> None:
+        in_flight = self._is_in_flight(errand)
         self._become_idle(errand)
+        if in_flight:
+            self.log.warning(
+                "%s waited for pulses, and starts its frames itself again: was a fly scan killed?", self.cam.prefix
+            )
+            self._settle(errand, self.cam.trigger_mode, INTERNAL)
         self.hdf1.close(errand)
         for owner in (self, self.hdf1):
             for key, wanted in owner.stage_sigs.items():
@@ -238,6 +244,12 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         point = self.staged_point
         self.hdf1.open(errand, point[0])
         self._point, self._taken = point, 0
+
+    def _is_in_flight(self, errand: Errand) -> bool:
+        """Tell whether it goes on to wait for pulses, as a session that was killed in a fly scan leaves it."""
+        cam = self.cam
+        waits = errand.ask(cam.acquire, SETTLE_S) != 0 and str(cam.trigger_mode.get()) != INTERNAL
+        return bool(waits and str(cam.image_mode.get()) == "Continuous")
 
     def _put_back(self, errand: Errand) -> None:
         self._become_idle(errand)

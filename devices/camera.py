@@ -9,7 +9,7 @@ from ophyd import Component, Signal
 
 from whiteline.devices.area_detector import FileDetector
 from whiteline.devices.camera_settings import CameraSettings
-from whiteline.devices.detector_parts import Driver
+from whiteline.devices.detector_parts import INTERNAL, Driver
 from whiteline.devices.errands import Errand
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.frame_files import FramesFile
@@ -17,9 +17,6 @@ from whiteline.devices.settings import Setting
 
 QUANTISED = 0.01
 """By how much the exposure in force may differ from the wanted one, relative: cameras count it in lines."""
-
-INTERNAL = "Internal"
-"""Areadetector's word for a camera that starts its frames itself."""
 
 SOFT = {"readout": "readout_s", "pulse_wait": "pulse_wait_s"}
 """Settings that only this client knows."""

@@ -28,6 +28,10 @@ def monitored(suffix: str, cls: type = EpicsSignalWithRBV, **kwargs: Any) -> Com
     return Component(cls, suffix, kind="omitted", auto_monitor=True, **kwargs)
 
 
+INTERNAL = "Internal"
+"""Areadetector's word for a detector that starts its frames itself."""
+
+
 class Driver(Part, AreaDetectorCam):
     """The driver of a detector, with monitors on what a scan depends on."""
 

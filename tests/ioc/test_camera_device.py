@@ -269,6 +269,21 @@ def test_a_camera_that_gets_no_pulse_fails_within_the_computed_time(camera, ca) 
     assert ca.get("TXM:camera:cam1:Acquire_RBV") == 0
 
 
+def test_a_camera_that_a_killed_flight_left_waiting_for_pulses_takes_its_frames(camera, engine, ca) -> None:  # type: ignore[no-untyped-def]
+    from bluesky.plans import count
+
+    prefix = "TXM:camera:cam1:"
+    ca.put(f"{prefix}ImageMode", "Continuous")
+    ca.put(f"{prefix}TriggerMode", "External")
+    ca.start(f"{prefix}Acquire", 1)
+    ca.wait(f"{prefix}Acquire", lambda value: value == 1)
+    documents = run(engine, count([camera], 2))
+    with h5py.File(file_of(documents)) as file:
+        assert file["entry/data/data"].shape[0] == 2
+    assert ca.get(f"{prefix}TriggerMode_RBV", as_string=True) == "Internal"
+    assert ca.get(f"{prefix}Acquire") == 0
+
+
 def test_a_trigger_shows_its_progress(camera) -> None:  # type: ignore[no-untyped-def]
     seen: list[int] = []
     camera.configure({"frames": 4, "exposure": 0.5})
