@@ -66,7 +66,7 @@ def write_truth(
     """
     partial = file.with_suffix(".partial")
     with h5py.File(partial, "w") as out:
-        _write_species(out, microscope)
+        write_species(out, microscope)
         _write_states(out, microscope, believed, exposures)
         maps = out.create_group("truth")
         maps.attrs["frame"] = reference.number
@@ -81,7 +81,8 @@ def write_truth(
     partial.replace(file)
 
 
-def _write_species(out: h5py.File, microscope: FullFieldMicroscope | Nanoprobe) -> None:
+def write_species(out: h5py.File, microscope: FullFieldMicroscope | Nanoprobe) -> None:
+    """Write the species of the sample with their spectra."""
     for number, one in enumerate(microscope.sample.species):
         group = out.create_group(f"species/{number}")
         group.attrs.update(

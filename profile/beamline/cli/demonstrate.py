@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from whiteline.beamline.demo.choices import SPEED, Choices
+from whiteline.beamline.demo.choices import Choices
 
 
 def demonstrate(
     more: Annotated[list[str] | None, typer.Argument(metavar="[NAME=FILE]...", help="Further references.")] = None,
-    beamline: Annotated[str, typer.Option(help="Which simulated beamline: txm, a full-field microscope.")] = "txm",
+    beamline: Annotated[
+        str, typer.Option(help="Which simulated beamline: txm, a full-field microscope, or nanoprobe, a scanning one.")
+    ] = "txm",
     references: Annotated[
         list[str] | None,
         typer.Option(
@@ -21,10 +23,13 @@ def demonstrate(
             "file of columns or XDI. Two or more.",
         ),
     ] = None,
-    size: Annotated[int, typer.Option(help="Rows and columns of the map.")] = 256,
-    energies: Annotated[int, typer.Option(help="Number of energies.")] = 40,
+    size: Annotated[int | None, typer.Option(help="Rows and columns of the map; 256 (txm) or 48 (nanoprobe).")] = None,
+    energies: Annotated[int | None, typer.Option(help="Number of energies; 40 (txm) or 30 (nanoprobe).")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample, its drift, the noise and the hidden errors.")] = 1,
-    speed: Annotated[float, typer.Option(help="How much faster than a real beamline it moves and exposes.")] = SPEED,
+    speed: Annotated[
+        float | None,
+        typer.Option(help="How much faster than a real beamline it moves and exposes; 100 (txm) or 6 (nanoprobe)."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the page, its picture and all data.")] = Path("out"),
     as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON that holds the figures.")] = False,
 ) -> None:

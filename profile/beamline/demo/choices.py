@@ -8,16 +8,34 @@ import numpy as np
 from whiteline.analysis.checks import require_between
 from whiteline.analysis.energies import xanes
 
-SHIPPED = ("txm",)
 
-SIZES = (128, 1024)
-"""Rows and columns of the map, which the camera's pixels make two by two."""
+@dataclass(frozen=True)
+class Usual:
+    """What is usual for a beamline, and possible.
+
+    Parameters
+    ----------
+    size, energies : int
+        Rows and columns of the map, and number of energies.
+    sizes : (int, int)
+        Between which rows and columns lie.
+    speed : float
+        How much faster than a real beamline motors and exposures are; what computes and talks takes its own time.
+    """
+
+    size: int
+    energies: int
+    sizes: tuple[int, int]
+    speed: float
+
+
+USUAL = {
+    "txm": Usual(256, 40, (128, 1024), 100.0),
+    # a sample drifts by the time of the beamline, which goes on while lines are talked about: faster is no gain
+    "nanoprobe": Usual(48, 30, (32, 128), 6.0),
+}
 
 ENERGIES = (16, 200)
-
-SPEED = 100.0
-"""How much faster than a real beamline motors and exposures are; what computes and talks takes its own time."""
-
 
 INSIDE_EV = 1.0
 """How far energies keep inside of the spectra that are fitted [eV]."""
@@ -29,18 +47,18 @@ class Choices:
 
     Parameters
     ----------
-    beamline : {"txm"}
-        Which simulated beamline: a full-field microscope.
+    beamline : {"txm", "nanoprobe"}
+        Which simulated beamline: a full-field microscope, or a scanning one.
     references : tuple of str
         Measured spectra that the sample is made of, NAME=FILE each; the built-in ones if there are none.
-    size : int
-        Rows and columns of the map [px].
-    energies : int
-        How many.
+    size : int or None
+        Rows and columns of the map [px]; as is usual for the beamline if it is not given.
+    energies : int or None
+        How many; likewise.
     seed : int
         Of the sample, its drift, the noise, and the errors that are hidden from the devices.
-    speed : float
-        How much faster than a real beamline.
+    speed : float or None
+        How much faster than a real beamline; likewise.
     out : Path
         Folder of what is made.
 
@@ -54,22 +72,42 @@ class Choices:
 
     beamline: str = "txm"
     references: tuple[str, ...] = ()
-    size: int = 256
-    energies: int = 40
+    size: int | None = None
+    energies: int | None = None
     seed: int = 1
-    speed: float = SPEED
+    speed: float | None = None
     out: Path = Path("out")
 
     def __post_init__(self) -> None:
-        if self.beamline not in SHIPPED:
+        if self.beamline not in USUAL:
             raise ValueError(
-                f"beamline {self.beamline!r} cannot be demonstrated; it must be {' or '.join(SHIPPED)}, a simulated "
-                "full-field microscope"
+                f"beamline {self.beamline!r} cannot be demonstrated; it must be {' or '.join(USUAL)}, a simulated "
+                "full-field microscope or scanning nanoprobe"
             )
         if self.seed < 0:
             raise ValueError(f"seed {self.seed} must not be negative")
-        require_between(self.size, *SIZES, "size of the map", "px")
-        require_between(self.energies, *ENERGIES, "number of energies", "")
+        require_between(self.side, *self.usual.sizes, "size of the map", "px")
+        require_between(self.number, *ENERGIES, "number of energies", "")
+
+    @property
+    def usual(self) -> Usual:
+        """What is usual for this beamline."""
+        return USUAL[self.beamline]
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of the map [px]."""
+        return self.usual.size if self.size is None else self.size
+
+    @property
+    def number(self) -> int:
+        """How many energies."""
+        return self.usual.energies if self.energies is None else self.energies
+
+    @property
+    def times_faster(self) -> float:
+        """How much faster than a real beamline."""
+        return self.usual.speed if self.speed is None else self.speed
 
     @property
     def folder(self) -> Path:
@@ -83,5 +121,5 @@ class Choices:
         """
         usual = np.array(xanes(element, edge).energies)
         usual = usual[(usual >= known[0] + INSIDE_EV) & (usual <= known[1] - INSIDE_EV)]
-        places = np.linspace(0, usual.size - 1, self.energies)
+        places = np.linspace(0, usual.size - 1, self.number)
         return [float(one) for one in np.round(np.interp(places, np.arange(usual.size), usual), 2)]

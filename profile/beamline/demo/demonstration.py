@@ -4,19 +4,19 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whiteline.analysis.runs import find_run
-from whiteline.beamline.demo import full_field
+from whiteline.beamline.demo import full_field, scanning
 from whiteline.beamline.demo.choices import Choices
 from whiteline.beamline.demo.page import write_page
 from whiteline.beamline.demo.picture import draw
 from whiteline.beamline.demo.references import read_references
 from whiteline.beamline.demo.sample import Sample, make_sample
-from whiteline.beamline.score.scoring import Scored
+from whiteline.beamline.score.scored import Scored
 from whiteline.beamline.simulation import simulated
 from whiteline.beamline.simulation.options import Options
 
@@ -31,6 +31,14 @@ FIELD_SHARE = 0.98
 
 FORMS = ("nxstxm", "csv")
 """Which exports are made."""
+
+WAYS: Mapping[str, Any] = {"txm": full_field, "nanoprobe": scanning}
+"""How each beamline is demonstrated."""
+
+HIDDEN = {"txm": "energy and focus", "nanoprobe": "Bragg angle and undulator"}
+"""What has errors that nobody is told."""
+
+HELD = {"txm": "held against its drift", "nanoprobe": "followed where it drifted to"}
 
 Tell = Callable[[str], Any]
 
@@ -77,7 +85,7 @@ class Demonstrated:
             "uid": self.scored.run.uid,
             "scan_s": round(self.scan_s, 3),
             "predicted_s": round(self.predicted_s, 3),
-            "speed": self.choices.speed,
+            "speed": self.choices.times_faster,
             **{key: card[key] for key in SHOWN},
             "dose_Gy": self.dose_Gy if math.isfinite(self.dose_Gy) else None,
             "frames_lost": card["frames_lost"],
@@ -112,17 +120,21 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
         If files cannot be written, or the twin does not start.
     """
     references = read_references(choices.references)
-    field_um = FIELD_SHARE * choices.size * full_field.PIXEL_UM
-    sample = make_sample(choices.beamline, references, field_um, choices.seed, choices.folder)
+    way, speed = WAYS[choices.beamline], choices.times_faster
+    field_um = FIELD_SHARE * choices.side * way.PIXEL_UM
+    sample = make_sample(
+        choices.beamline, references, field_um, choices.seed, choices.folder, way.HIDDEN, way.DRIFT,
+        way.PARTICLES,
+    )  # fmt: skip
     data = choices.folder / "data"
     shutil.rmtree(data, ignore_errors=True)
-    options = Options(beamline=str(sample.beamline), speed=choices.speed, seed=choices.seed, data=data, clock="frames")
+    options = Options(beamline=str(sample.beamline), speed=speed, seed=choices.seed, data=data, clock=way.CLOCK)
     made_of = ", ".join(one.name for one in sample.references)
     tell(f"a sample of {made_of} at the {sample.element} {sample.edge} edge, of seed {choices.seed}")
     with simulated(options) as twin:
         tell(
-            f"{twin.beamline.title} answers after {twin.ready_s:.1f} s; it moves and exposes {choices.speed:g} × as "
-            "fast as a real one, with errors of energy and focus that nobody is told"
+            f"{twin.beamline.title} answers after {twin.ready_s:.1f} s; it moves and exposes {speed:g} × as "
+            f"fast as a real one, with errors of {HIDDEN[choices.beamline]} that nobody is told"
         )
         # imported here: with ophyd comes the client library, which reads where to search but once
         from epics import ca
@@ -149,16 +161,19 @@ def _shown(choices: Choices, sample: Sample, session: Any, tell: Tell) -> Demons
 
     known = max(one.energy[0] for one in sample.references), min(one.energy[-1] for one in sample.references)
     energies = choices.list_of(sample.element, sample.edge, known)
-    full_field.prepare(session, choices.size)
-    tell(f"calibrating the energy on a foil of {sample.element}")
-    tell(calibrated(session, full_field.energy_plan(session, sample.element)))
-    tell("calibrating the focus by series through it, at two energies")
-    tell(calibrated(session, full_field.focus_plan(session, energies)))
+    way, studied = WAYS[choices.beamline], (sample.element, sample.edge)
+    way.prepare(session, choices.side, *studied)
+    for said, plan in way.calibrations(session, *studied, energies):
+        tell(said)
+        tell(calibrated(session, plan))
 
-    report = session.preflight(full_field.scan_plan(session, energies))
+    def scan() -> Any:
+        return way.scan_plan(session, choices.side, *studied, energies)
+
+    report = session.preflight(scan())
     tell(str(report))
     begun = time.monotonic()
-    uid = run_of(session, full_field.scan_plan(session, energies))
+    uid = run_of(session, scan())
     scan_s = time.monotonic() - begun
     results = session.live.wait(MAPS_S)
     tell(f"live analysis: {session.live.progress}")
@@ -191,10 +206,11 @@ def sentences(made: Demonstrated) -> list[str]:
     card = made.scored.card
     return [
         f"Run {made.scored.run.uid}. The scan took {made.scan_s:.0f} s, predicted {made.predicted_s:.0f} s, on a "
-        f"simulated beamline that moves and exposes {made.choices.speed:g} times as fast as a real one; dose "
+        f"simulated beamline that moves and exposes {made.choices.times_faster:g} times as fast as a real one; dose "
         f"{made.dose_Gy:.2g} Gy.",
-        f"Energy and focus were off by errors that nobody was told, and were calibrated by plans; then "
-        f"{card.energies} energies were taken with the optics following, the sample held against its drift. "
+        f"{HIDDEN[made.choices.beamline].capitalize()} were off by errors that nobody was told, and were calibrated "
+        f"by plans; then {card.energies} energies were taken with the optics following, and the sample "
+        f"{HELD[made.choices.beamline]}. "
         f"{card.valid_pixels} of {card.pixels} pixels have a fraction that is known well enough.",
     ]
 

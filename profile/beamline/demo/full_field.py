@@ -4,7 +4,18 @@ from typing import Any
 
 from bluesky.utils import MsgGenerator
 
+from whiteline.beamline.demo.sample import Particles
 from whiteline.plans import calibrate_energy, calibrate_focus, xanes_stack
+
+CLOCK = "frames"
+
+HIDDEN = ("bragg_offset_deg", "spacing_ppm", "undulator_gap_mm", "zone_plate_zero_mm", "zone_plate_ppm")
+"""Errors that are hidden."""
+
+PARTICLES = Particles()
+
+DRIFT = ""
+"""Of the sample: as the description has it."""
 
 BINNING = 2
 EXPOSURE_S = 0.2
@@ -21,7 +32,7 @@ PIXEL_UM = 0.040
 """Size of a binned pixel at the sample, by design [µm]."""
 
 
-def prepare(session: Any, side: int) -> None:
+def prepare(session: Any, side: int, element: str, edge: str) -> None:
     """Open the photon shutter, and read the middle of the camera."""
     devices = session.devices
     width, (rows, columns) = side * BINNING, devices.camera.sensor
@@ -30,18 +41,13 @@ def prepare(session: Any, side: int) -> None:
     devices.camera.change({"roi": roi, "binning": BINNING}).wait(60.0)
 
 
-def energy_plan(session: Any, element: str) -> MsgGenerator[Any]:
-    """Return the plan that calibrates the energy on a foil."""
-    devices = session.devices
-    return calibrate_energy(
+def calibrations(session: Any, element: str, edge: str, energies: list[float]) -> list[tuple[str, MsgGenerator[Any]]]:
+    """Return the plans that calibrate, each with what is said of it; the focus amid the scan, and at its end."""
+    devices, live = session.devices, session.live
+    energy = calibrate_energy(
         devices.counters, devices.energy, devices.mono, devices.foil_wheel, [element], shutter=devices.fast_shutter
     )
-
-
-def focus_plan(session: Any, energies: list[float]) -> MsgGenerator[Any]:
-    """Return the plan that calibrates the focus, in the middle of the scan and at its end."""
-    devices, live = session.devices, session.live
-    return calibrate_focus(
+    focus = calibrate_focus(
         [devices.camera],
         devices.energy,
         devices.zone_plate,
@@ -54,12 +60,15 @@ def focus_plan(session: Any, energies: list[float]) -> MsgGenerator[Any]:
         shift=live.shift,
         sample=devices.sample,
     )
+    return [
+        (f"calibrating the energy on a foil of {element}", energy),
+        ("calibrating the focus by series through it, at two energies", focus),
+    ]
 
 
-def scan_plan(session: Any, energies: list[float]) -> MsgGenerator[Any]:
+def scan_plan(session: Any, side: int, element: str, edge: str, energies: list[float]) -> MsgGenerator[Any]:
     """Return the plan of the stack; its metadata say where the beam is to be seen without sample."""
     devices, live = session.devices, session.live
-    side = devices.camera.settings.roi[2] // BINNING
     return xanes_stack(
         devices.camera,
         devices.energy,

@@ -10,9 +10,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from whiteline.analysis.live.results import Results
 from whiteline.analysis.maps.basis import Basis
-from whiteline.beamline.score.scoring import Scored
+from whiteline.beamline.score.scored import Scored
 
 WIDTH, HEIGHT, DPI = 16.0, 16.0, 100
 """Of the picture [inches, dots per inch]."""
@@ -76,7 +75,8 @@ def _edges(part: Any, scored: Scored) -> None:
     maps, jumps = scored.results.maps, scored.truth.jumps.sum(axis=0)
     jump, edge, line = (maps.get(name) for name in ("edge jump", "edge energy", "white line"))
     if jump is not None:
-        most = float(np.quantile(jumps, 0.999))
+        # of a raster it is in counts per beam, and of frames in the unit of the truth
+        most = float(np.nanquantile(jump.value if scored.results.kind == "raster" else jumps, 0.999))
         _image(part, panels[0], jump.value, "edge jump, found", jump.unit or "optical density", 0, most, "cividis")
         _scale_bar(panels[0], jumps.shape, scored.results.pixel_um)
     if edge is not None:
@@ -123,7 +123,7 @@ def _spectra(part: Any, scored: Scored) -> None:
 def _states(part: Any, scored: Scored) -> None:
     """Draw focus and drift against energy: what the hardware truly did, and what was found of it."""
     focus, drift = part.subplots(2, 1, sharex=True)
-    energies, truth = scored.run.energies, scored.truth
+    energies, truth = scored.energies, scored.truth
     size = min(energies.size, truth.defocus_dof.size)
     focus.plot(energies[:size], truth.defocus_dof[:size], ".-", color=BLUE, lw=0.8, label="true defocus")
     focus.axhline(0.05, color=GREY, lw=0.8, ls="--", label="limit")
@@ -132,22 +132,18 @@ def _states(part: Any, scored: Scored) -> None:
     focus.set_title("largest defocus at each energy", fontsize=10, loc="left")
     focus.legend(fontsize=9, frameon=False, loc="upper right", ncols=2)
     pixel_nm = 1e3 * (scored.results.pixel_um or np.nan)
-    drift.set_title("shift of the image against the first: found (dots), true (lines)", fontsize=10, loc="left")
+    what = (
+        "sample against the first map: followed"
+        if scored.results.kind == "raster"
+        else "image against the first: found"
+    )
+    drift.set_title(f"shift of the {what} (dots), true (lines)", fontsize=10, loc="left")
     for column, (label, colour) in enumerate((("vertical", BLUE), ("horizontal", RED))):
         drift.plot(energies, truth.shift_nm[:, column] / pixel_nm, color=colour, lw=0.9)
-        found = _used(scored.results, energies.size)[:, column]
-        drift.plot(energies, found, "o", ms=3, color=colour, label=label)
+        drift.plot(energies, scored.found_px[:, column], "o", ms=3, color=colour, label=label)
     drift.set_ylabel("shift / px")
     drift.set_xlabel("energy / eV")
     drift.legend(fontsize=9, frameon=False, ncols=2, loc="best")
-
-
-def _used(results: Results, number: int) -> NDArray[np.float64]:
-    """Return by what each frame was brought back (y, x) [px]; NaN where no frame was."""
-    found = np.full((number, 2), np.nan)
-    for row, one in zip(range(number), results.frames, strict=False):
-        found[row] = one.used_y, one.used_x
-    return found
 
 
 def _valid(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -32,10 +32,26 @@ HIDDEN_RANGES = {
 }
 """Each error is drawn evenly from minus to plus so much: 5 eV, 0.4 eV, and ten and more depths of focus."""
 
-PARTICLES_PER_UM2 = 0.14
-SMALLEST_UM, LARGEST_UM = 0.6, 2.0
-LARGEST_OF_FIELD = 0.2
-"""Particles: how many, how large their half axes are [µm], and at most as a share of the field."""
+
+@dataclass(frozen=True)
+class Particles:
+    """The particles of a sample.
+
+    Parameters
+    ----------
+    per_um2 : float
+        How many [1/µm²].
+    smallest_um, largest_um : float
+        Half axes [µm].
+    of_field : float
+        The largest half axis at most, as a share of the field.
+    """
+
+    per_um2: float = 0.14
+    smallest_um: float = 0.6
+    largest_um: float = 2.0
+    of_field: float = 0.2
+
 
 HIDDEN_STREAM = 0x5EED
 """Keeps the draw of the errors apart from the twin's own draws of the same seed."""
@@ -64,7 +80,16 @@ class Sample:
     formula: str
 
 
-def make_sample(beamline: str, references: Sequence[Reference], field_um: float, seed: int, folder: Path) -> Sample:
+def make_sample(
+    beamline: str,
+    references: Sequence[Reference],
+    field_um: float,
+    seed: int,
+    folder: Path,
+    hidden: Sequence[str] = tuple(HIDDEN_RANGES),
+    drift: str = "",
+    particles: Particles | None = None,
+) -> Sample:
     """Write the description of a demonstration.
 
     Parameters
@@ -79,6 +104,12 @@ def make_sample(beamline: str, references: Sequence[Reference], field_um: float,
         Of the hidden errors, the layout, the drift and the noise.
     folder : Path
         Where the description and the spectra go; it is made if it is not there.
+    hidden : sequence of str
+        Names of the errors that are hidden.
+    drift : str
+        The line that says how the sample drifts, instead of that of the description, if it is not empty.
+    particles : Particles, optional
+        Of the sample; as those of the full-field microscope if they are not given.
 
     Raises
     ------
@@ -95,7 +126,9 @@ def make_sample(beamline: str, references: Sequence[Reference], field_um: float,
     require_reachable(shipped, element, edge)
     folder.mkdir(parents=True, exist_ok=True)
     text = (Path(description.__file__).parent / f"{beamline}.toml").read_text()
-    text = with_particles(with_hidden_errors(text, seed), field_um)
+    text = with_particles(with_hidden_errors(text, seed, hidden), field_um, particles or Particles())
+    if drift:
+        text = _replaced(text, r"\ndrift = \{.*\}", f"\n{drift}")
     if references:
         text = with_species(text, references, folder)
     path = folder / f"{beamline}.toml"
@@ -128,20 +161,22 @@ def require_reachable(beamline: Beamline, element: str, edge: str) -> None:
         )
 
 
-def with_hidden_errors(text: str, seed: int) -> str:
-    """Return a description with errors of the instrument that devices are not told."""
+def with_hidden_errors(text: str, seed: int, hidden: Sequence[str] = tuple(HIDDEN_RANGES)) -> str:
+    """Return a description with errors of the instrument that devices are not told, of these names."""
     rng = np.random.default_rng([seed, HIDDEN_STREAM])
     for name, largest in HIDDEN_RANGES.items():
-        text = _replaced(text, rf"\n{name} = 0\.0", f"\n{name} = {rng.uniform(-largest, largest):.9g}")
+        value = rng.uniform(-largest, largest)
+        if name in hidden:
+            text = _replaced(text, rf"\n{name} = 0\.0", f"\n{name} = {value:.9g}")
     return text
 
 
-def with_particles(text: str, field_um: float) -> str:
+def with_particles(text: str, field_um: float, particles: Particles) -> str:
     """Return a description with as many particles as a field of some size holds [µm]."""
-    largest = min(LARGEST_UM, LARGEST_OF_FIELD * field_um)
-    smallest = min(SMALLEST_UM, 0.5 * largest)
+    largest = min(particles.largest_um, particles.of_field * field_um)
+    smallest = min(particles.smallest_um, 0.5 * largest)
     require_between(field_um, 1.0, 100.0, "field of view", "um")
-    text = _replaced(text, r"\ncount = \d+", f"\ncount = {max(3, round(PARTICLES_PER_UM2 * field_um**2))}")
+    text = _replaced(text, r"\ncount = \d+", f"\ncount = {max(3, round(particles.per_um2 * field_um**2))}")
     text = _replaced(text, r"\nfield_um = [\d.]+", f"\nfield_um = {field_um:.6g}")
     return _replaced(text, r"\nradius_um = \[.*\]", f"\nradius_um = [{smallest:.6g}, {largest:.6g}]")
 

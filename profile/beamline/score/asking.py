@@ -1,10 +1,13 @@
 """Ask the twin for the truth of a run, and keep it beside the catalog: it is gone when the twin ends."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from whiteline.analysis.runs.run import Run
 from whiteline.beamline.description import Beamline
+from whiteline.beamline.score.raster_truth import box_file, is_fly_stack, write_raster_truth
 from whiteline.beamline.score.truth import NoTruth, exposures_of
 
 ANSWER_S = 10.0
@@ -18,7 +21,7 @@ def kept_truth(beamline: Beamline, run: Run) -> Path:
 
 
 def keep_truth(beamline: Beamline, run: Run, *, answer_s: float = ANSWER_S) -> Path:
-    """Let the twin write the truth in the frame of the first point of a run, and keep it.
+    """Let the twin write the truth in the frame of the first point of a run, or beside its lines, and keep it.
 
     Parameters
     ----------
@@ -38,6 +41,8 @@ def keep_truth(beamline: Beamline, run: Run, *, answer_s: float = ANSWER_S) -> P
     """
     if beamline.simulation is None:
         raise NoTruth(f"{beamline.name} is no simulated beamline: nobody knows the truth of {run.name}")
+    if is_fly_stack(run):
+        return _keep_raster(beamline, run, answer_s)
     first = exposures_of(run)[0]
     # imported here: with ophyd comes the client library, which reads where to search but once
     from ophyd import EpicsSignal, EpicsSignalRO
@@ -47,14 +52,7 @@ def keep_truth(beamline: Beamline, run: Run, *, answer_s: float = ANSWER_S) -> P
     frame = EpicsSignal(f"{prefix}frame", name="truth_frame", put_complete=True)
     file = EpicsSignalRO(f"{prefix}file", name="truth_file", string=True)
     message = EpicsSignalRO(f"{prefix}message", name="truth_message", string=True)
-    try:
-        for signal in (write, frame, file, message):
-            signal.wait_for_connection(timeout=answer_s)
-    except TimeoutError as error:
-        raise NoTruth(
-            f"the truth of {run.name} was not kept, and the simulated beamline that took it does not answer; score a "
-            "run while its beamline still runs, or one of `whiteline demo`"
-        ) from error
+    _connect((write, frame, file, message), run, answer_s)
     # the middle one of the frames whose mean is the first image
     number = int(first[first.size // 2])
     frame.set(number).wait(ANSWER_S)
@@ -68,3 +66,33 @@ def keep_truth(beamline: Beamline, run: Run, *, answer_s: float = ANSWER_S) -> P
     shutil.copyfile(str(file.get()), partial)
     partial.replace(place)
     return place
+
+
+def _keep_raster(beamline: Beamline, run: Run, answer_s: float) -> Path:
+    """Keep the truth of a fly raster: the box has written it beside the file of its lines."""
+    assert beamline.simulation is not None
+    from ophyd import EpicsSignalRO
+
+    file = EpicsSignalRO(f"{beamline.simulation.prefix}truth:file", name="truth_file", string=True)
+    _connect((file,), run, answer_s)
+    beside = Path(str(file.get()))
+    box_truth = beside.with_name(f"{beside.stem}-{box_file(run).stem}.h5")
+    if not box_truth.exists():
+        raise NoTruth(f"the twin does not know the truth of {run.name}: there is no {box_truth}")
+    place = kept_truth(beamline, run)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_suffix(".partial")
+    write_raster_truth(beamline, run, box_truth, partial)
+    partial.replace(place)
+    return place
+
+
+def _connect(signals: Sequence[Any], run: Run, answer_s: float) -> None:
+    try:
+        for signal in signals:
+            signal.wait_for_connection(timeout=answer_s)
+    except TimeoutError as error:
+        raise NoTruth(
+            f"the truth of {run.name} was not kept, and the simulated beamline that took it does not answer; score a "
+            "run while its beamline still runs, or one of `whiteline demo`"
+        ) from error

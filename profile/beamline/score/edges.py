@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whiteline.analysis.live.results import Results
 from whiteline.analysis.maps.edge_jump import EdgeNormalisation
 from whiteline.analysis.maps.half_height import half_height
+from whiteline.analysis.maps.map import Map
 from whiteline.analysis.runs.run import Run
 from whiteline.beamline.score.fractions import rms
 from whiteline.beamline.score.truth import RunTruth
+
+Numbers = NDArray[np.float64]
 
 NOISE_FREE = 1e-5
 """Standard error that is said of a true optical density: the estimator wants one."""
@@ -46,9 +50,32 @@ def score_edges(run: Run, results: Results, truth: RunTruth, edge: float) -> Edg
     found = results.map("edge energy")
     chosen = found.valid & truth.particles
     energies = np.sort(run.energies)
-    density = truth.density(energies, chosen).astype(np.float32)
+    return edge_score(found, chosen, energies, truth.density(energies, chosen), len(truth.names), edge)
+
+
+def edge_score(
+    found: Map, chosen: NDArray[np.bool_], energies: Numbers, spectra: Numbers, components: int, edge: float
+) -> EdgeScore:
+    """Compare a map of the edge energy with what the same estimator finds in the true spectra.
+
+    Parameters
+    ----------
+    found : Map
+        Edge energy.
+    chosen : ndarray of bool, shape (Y, X)
+        Pixels that are compared.
+    energies : ndarray of float64, shape (E,)
+        As they were read back, ascending [eV].
+    spectra : ndarray of float64, shape (E, pixels)
+        Of these pixels, without noise.
+    components : int
+        Species.
+    edge : float
+        Energy of the edge that the map was made with [eV].
+    """
+    density = spectra.astype(np.float32)
     variance = np.full_like(density, NOISE_FREE**2)
-    true = half_height(energies, density, variance, EdgeNormalisation(edge), components=len(truth.names))
+    true = half_height(energies, density, variance, EdgeNormalisation(edge), components=components)
     good = true.valid
     off = found.value[chosen][good] - true.value[good]
     return EdgeScore(rms(off), float(off.mean()) if off.size else float("nan"))

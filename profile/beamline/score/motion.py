@@ -1,6 +1,7 @@
 """What the hardware truly did in a run: focus, drift and frames."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whiteline.analysis.live.results import Results
 from whiteline.analysis.runs.run import Run
@@ -25,6 +26,14 @@ def drift_residual(results: Results, truth: RunTruth) -> float:
     if used.shape != truth.shift_nm.shape:
         return float("nan")
     return rms(used - truth.shift_nm / (1e3 * results.pixel_um))
+
+
+def brought_back(results: Results, number: int) -> NDArray[np.float64]:
+    """Return by how much each of so many frames was brought back (y, x) [px]; NaN where none was."""
+    found = np.full((number, 2), np.nan)
+    for row, one in zip(range(number), results.frames, strict=False):
+        found[row] = one.used_y, one.used_x
+    return found
 
 
 def frames_lost(run: Run, truth: RunTruth) -> int:

@@ -1,6 +1,5 @@
 """Score a run: its maps, as they are made live and offline, against its truth."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +11,15 @@ from whiteline.analysis.runs.run import Run
 from whiteline.beamline.score.card import ScoreCard
 from whiteline.beamline.score.edges import score_edges
 from whiteline.beamline.score.fractions import bounds_of_stack, score_fractions, valid_pixels
-from whiteline.beamline.score.motion import defocus_max, drift_residual, frames_lost
-from whiteline.beamline.score.truth import RunTruth, read_truth
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A run with its truth and its score.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    results : Results
-        The maps that were scored.
-    truth : RunTruth
-        What they were held against.
-    card : ScoreCard
-        The score.
-    """
-
-    run: Run
-    results: Results
-    truth: RunTruth
-    card: ScoreCard
+from whiteline.beamline.score.motion import brought_back, defocus_max, drift_residual, frames_lost
+from whiteline.beamline.score.raster_truth import is_fly_stack
+from whiteline.beamline.score.rasters import score_raster
+from whiteline.beamline.score.scored import Scored
+from whiteline.beamline.score.truth import read_truth
 
 
 def score_run(run: Run, truth_file: Path, *, results: Results | None = None) -> Scored:
-    """Score a stack of frames.
+    """Score a stack of frames, or a fly raster at several energies.
 
     Parameters
     ----------
@@ -59,6 +39,8 @@ def score_run(run: Run, truth_file: Path, *, results: Results | None = None) -> 
     ValueError
         If the run cannot be analysed.
     """
+    if is_fly_stack(run):
+        return score_raster(run, truth_file, results=results)
     truth = read_truth(truth_file, run)
     settings = Settings(references=truth.references)
     if results is None:
@@ -85,4 +67,6 @@ def score_run(run: Run, truth_file: Path, *, results: Results | None = None) -> 
             drift_residual_px=drift_residual(results, truth),
             frames_lost=frames_lost(run, truth),
         ),
+        energies=run.energies,
+        found_px=brought_back(results, run.energies.size),
     )

@@ -48,9 +48,9 @@ class RunTruth:
     defocus_dof : ndarray of float64, shape (E,)
         Largest defocus of the frames of each point, in depths of focus.
     shift_nm : ndarray of float64, shape (E, 2)
-        By how much the image has moved since the first point (y, x) [nm].
+        By how much the image, or the content of the map, has moved since the first point (y, x) [nm].
     numbers : tuple of ndarray
-        Of the exposures of each point.
+        Of the exposures of each point; none of a raster.
     """
 
     species: tuple[Species, ...]
@@ -113,7 +113,7 @@ def read_truth(file: Path, run: Run) -> RunTruth:
     numbers = exposures_of(run)
     try:
         with h5py.File(file) as held:
-            species = tuple(_species(held["species"][name]) for name in sorted(held["species"], key=int))
+            species = read_species(held)
             states = {name: values[:] for name, values in held["exposures"].items()}
             maps = held["truth"]
             frame = int(maps.attrs["frame"])
@@ -172,6 +172,11 @@ def exposures_at(place: Place, run: Run) -> NDArray[np.int64]:
             return np.asarray(held[UNIQUE_ID][place.first : place.first + place.count], np.int64)
     except (OSError, KeyError) as error:
         raise NoTruth(f"{path} does not tell the numbers of the exposures of {run.name}: {error}") from error
+
+
+def read_species(held: h5py.File) -> tuple[Species, ...]:
+    """Return the species that a file of the truth holds."""
+    return tuple(_species(held["species"][name]) for name in sorted(held["species"], key=int))
 
 
 def _species(group: h5py.Group) -> Species:

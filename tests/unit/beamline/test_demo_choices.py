@@ -95,7 +95,8 @@ def test_a_sample_of_measured_spectra_is_what_the_twin_is_given(measured: Path, 
 
 def test_sizes_and_numbers_that_cannot_be(tmp_path: Path) -> None:
     for more, sentence in (
-        ({"beamline": "aps"}, "must be txm, a simulated"),
+        ({"beamline": "aps"}, "must be txm or nanoprobe, a simulated"),
+        ({"beamline": "nanoprobe", "size": 256}, "size of the map 256 px must lie between 32 and 128 px"),
         ({"size": 8}, "size of the map 8 px must lie between 128 and 1024 px"),
         ({"energies": 3}, "number of energies 3 must lie between 16 and 200"),
         ({"seed": -1}, "seed -1 must not be negative"),
