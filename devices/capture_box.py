@@ -23,7 +23,7 @@ from whiteline.devices.errors import Lost, Refused
 from whiteline.devices.fly_axis import FlyAxis
 from whiteline.devices.fly_documents import StreamFile
 from whiteline.devices.positioner import MARGIN
-from whiteline.devices.shown import Parameter
+from whiteline.devices.shown import Computed, Parameter
 
 WAITS_S = 30.0
 """How much longer than computed the box waits for the last pulse of a line [s]."""
@@ -42,9 +42,14 @@ class CaptureBox(CaptureAxes):
         What came of it.
     dwell : Parameter
         Gate of the newest line [s].
+    dead_time, elements : Computed
+        Of the fluorescence detector whose windows it counts, dead time of an element [s], and how many it sums; NaN if
+        it counts none.
     """
 
     dwell = Component(Parameter, value=float("nan"), unit="s", kind="config")
+    dead_time = Component(Computed, compute=lambda box: box.fluorescing("dead_time"), unit="s", kind="config")
+    elements = Component(Computed, compute=lambda box: box.fluorescing("elements"), kind="config")
 
     def __init__(self, prefix: str, **kwargs: Any) -> None:
         self._begun = False
@@ -142,14 +147,15 @@ class CaptureBox(CaptureAxes):
         self.check_value(line)
         if not self._begun:
             raise Refused(f"{self.name} is not staged, so it has no file for its lines; stage it first")
-        if self._pulses not in (None, line.pulses):
+        if self._pulses not in (None, line.row_pulses):
             raise Refused(
-                f"{self.name} cannot take a line of {line.pulses} pulses into a file with lines of {self._pulses}; "
+                f"{self.name} cannot take a line of {line.row_pulses} pulses into a file with lines of {self._pulses}; "
                 "take lines of one length in a run"
             )
         axis = self.axis_of(line)
-        self._pulses, self._line, self._axis = line.pulses, line, axis
+        self._pulses, self._line, self._axis = line.row_pulses, line, axis
         self._row, self._kicked_off = None, False
+        self._seen = self.rows_counted = 0
         self._telling.begin()
         self.pulses_missed = float("nan")
         self.dwell.put(line.gate_s)
@@ -161,15 +167,21 @@ class CaptureBox(CaptureAxes):
     def _prepare(self, errand: Errand, line: FlyLine, axis: FlyAxis | None) -> None:
         self.become_idle(errand)
         if self._file is None:
-            path = self.begin_file(errand, line.pulses)
+            path = self.begin_file(errand, line.row_pulses, self.counted_lines)
             datasets = {
-                f"{self.name}_{column}": (f"{GROUP}/{column}", (1, line.pulses))
+                f"{self.name}_{column}": (f"{GROUP}/{column}", (1, line.row_pulses))
                 for column in self.words(errand, self.columns)
             }
             self._file = StreamFile(path, datasets)
         gate = line.gate_s if line.by_clock and line.gate_s < line.step else 0.0
         timeout_s = MARGIN * self.seconds(line, axis) + WAITS_S
-        settings = [(self.pulses, line.pulses), (self.gate, gate), (self.timeout, timeout_s), (self.step, line.step)]
+        settings = [
+            (self.pulses, line.row_pulses),
+            (self.row_count, line.rows),
+            (self.gate, gate),
+            (self.timeout, timeout_s),
+            (self.step, line.step),
+        ]
         if axis is None:
             self.see_to_all(errand, [(self.mode, "Time"), *settings])
             return

@@ -58,6 +58,7 @@ class CaptureRecords(Watchful):
     start = monitored("Start")
     step = monitored("Step")
     pulses = monitored("Pulses")
+    row_count = monitored("Rows")
     gate = monitored("Gate")
     timeout = monitored("Timeout")
     file_path = monitored("FilePath", string=True)
@@ -66,6 +67,7 @@ class CaptureRecords(Watchful):
     file_template = monitored("FileTemplate", string=True)
     auto_increment = monitored("AutoIncrement", string=True)
     create_directory = monitored("CreateDirectory")
+    windows = monitored("Windows", string=True)
     arm = Component(EpicsSignal, "Arm", kind="omitted")
     disarm = Component(EpicsSignal, "Disarm", kind="omitted")
     open_file = Component(EpicsSignal, "Open", kind="omitted")
@@ -216,8 +218,10 @@ class CaptureRecords(Watchful):
 
     # its file
 
-    def begin_file(self, errand: Errand, pulses: int) -> str:
+    def begin_file(self, errand: Errand, pulses: int, named: Sequence[str] = ()) -> str:
         """Open a new file for lines of so many pulses, and return its path as clients read it.
+
+        The windows of the fluorescence detector that the box counts are named, one after the other.
 
         Raises
         ------
@@ -236,6 +240,7 @@ class CaptureRecords(Watchful):
             (self.file_name, name),
             (self.file_number, 0),
             (self.pulses, int(pulses)),
+            (self.windows, " ".join(named)),
         ]
         self.see_to_all(errand, settings)
         self.see_to(errand, self.file_path, folder)  # after the word whether folders are made

@@ -136,8 +136,8 @@ class FlownLine(CapturedLines):
             raise DeviceError(f"{self.name} is {state}: {self.why(errand)}")
         self.gates_are_over()
         assert self._row is not None
-        self.await_written(errand, self._row + 1)
-        self.rows, self.pulses_missed = self._row + 1, 0.0
+        self.await_written(errand, self._row + line.rows)
+        self.rows, self.pulses_missed = self._row + line.rows, 0.0
         if self._moving is not None:
             moving = self._moving
             errand.until(lambda: bool(moving.done), seconds, f"{axis.motor.name if axis else ''} to stand")

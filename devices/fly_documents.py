@@ -40,6 +40,9 @@ class StreamFile:
         if not self._uids:
             self._uids = {key: str(uuid4()) for key in self._datasets}
             for key, (dataset, chunk) in self._datasets.items():
+                # to Tiled an index of one number is that number
+                single = tuple(chunk[1:]) == (1,)
+                shape = {"chunk_shape": list(chunk[:1]), "squeeze": True} if single else {"chunk_shape": list(chunk)}
                 yield (
                     "stream_resource",
                     {
@@ -47,7 +50,7 @@ class StreamFile:
                         "data_key": key,
                         "mimetype": MIMETYPE,
                         "uri": f"file://localhost/{self.path.lstrip('/')}",
-                        "parameters": {"dataset": dataset, "chunk_shape": list(chunk), "swmr": True},
+                        "parameters": {"dataset": dataset, **shape, "swmr": True},
                         "run_start": "",
                     },
                 )

@@ -3,6 +3,9 @@
 A line is redone from its checkpoint after a pause. One that has failed, or has pixels that are missing, is taken again
 a few times; it stays in the file of the capture box, and no document refers to it. What was accepted is told of in
 batches, so that a map of a million pixels is a few thousand documents.
+
+A long line, such as a turn, is written in many rows. These are told of while it goes on, so that what is there when a
+session dies counts; and what is taken again is what was not told of.
 """
 
 import math
@@ -23,6 +26,9 @@ from whiteline.plans.shutter import CLOSED, OPEN
 
 LINES = "fly"
 """Stream of the lines; that of a detector is called `fly_<detector>`."""
+
+TELL_S = 1.0
+"""How often the rows are told of that a line under way has written [s]."""
 
 MOST_BATCHES = 200
 """In which the lines of a map are told of at most: about 25 documents each, one for each column."""
@@ -143,7 +149,7 @@ class FlyLines:
         Parameters
         ----------
         line : FlyLine
-            All lines of a run have as many pulses.
+            All lines of a run have rows of as many pulses.
         moves : sequence of (axis, position)
             Of the slow axes.
         follows : bool
@@ -171,6 +177,7 @@ class FlyLines:
                     f"line {self._number}: {why}, each of {self._retries + 1} times; count longer, or leave strict away"
                 )
             if left:
+                line = yield from self._rest(line)
                 yield from self._take_again(why, whole=failure is None)
         yield from self._accept(result)
 
@@ -191,7 +198,7 @@ class FlyLines:
             yield from self._prepare(line, moves, begun, opening if follows else None)
             if not opening and self._shutter is not None:
                 yield from stubs.mv(self._shutter, OPEN)
-            yield from self._flight(begun)
+            yield from self._flight(line, begun)
             yield from stubs.checkpoint()
         except FailedStatus as error:
             if not self._is_of_parts(error, begun):
@@ -216,7 +223,7 @@ class FlyLines:
                 yield from stubs.declare_stream(one, name=f"{LINES}_{one.name}", collect=True)
             self._declared = True
 
-    def _flight(self, begun: list[Any]) -> MsgGenerator[None]:
+    def _flight(self, line: FlyLine, begun: list[Any]) -> MsgGenerator[None]:
         """Fly, and close the shutter as soon as the last gate is over, while axes come to rest."""
         group = short_uid("kickoff")
         for part in self.parts:  # the capture box is the last: the others wait for it
@@ -229,7 +236,7 @@ class FlyLines:
         for part in (self.capture, *self._followers):
             begun.append((yield from stubs.complete(part, group=group)))
         if self._shutter is not None:
-            yield from stubs.wait(group=gates)
+            yield from self._until(gates, line)
             yield Msg("set", self._shutter, CLOSED, group=closing)
         yield from stubs.wait(group=group)
         # a detector gives up when no more frames come: it is asked when there are no more pulses
@@ -240,6 +247,25 @@ class FlyLines:
             yield from stubs.wait(group=group)
         if self._shutter is not None:
             yield from stubs.wait(group=closing)
+
+    def _until(self, gates: str, line: FlyLine) -> MsgGenerator[None]:
+        """Wait until the gates of a line are over, and tell of its rows meanwhile, unless all of it may not count."""
+        if line.rows == 1 or self._strict:
+            yield from stubs.wait(group=gates)
+            return
+        told = 0.0
+        while (yield from stubs.wait(group=gates, timeout=TELL_S, error_on_timeout=False)) is False:
+            yield from stubs.mv(self.capture.line, "so far")
+            if (counted := self._number_of((yield from self._result()), "rows_counted")) > told:
+                told = counted
+                yield from self._tell()
+
+    def _rest(self, line: FlyLine) -> MsgGenerator[FlyLine]:
+        """Return what is left of a line that is taken again: the rows that were not told of."""
+        if line.rows == 1 or self._strict:
+            return line
+        counted = self._number_of((yield from self._result()), "rows_counted")
+        return line.of_rows(int(counted), line.rows - int(counted)) if 0 < counted < line.rows else line
 
     def _end_attempt(self, moved: Sequence[Any], begun: Sequence[Any]) -> MsgGenerator[None]:
         """Close the shutter, and end what is under way; what fails meanwhile because of the same is no news."""
@@ -302,9 +328,10 @@ class FlyLines:
     def _tell(self) -> MsgGenerator[None]:
         # what ends a plan here does so when the message was carried out: it is not to be told of twice
         self._untold = 0
-        yield from stubs.collect(self.capture, name=LINES)
+        # a session may die in between: a line that was told of has its frames
         for one in self.detectors:
             yield from stubs.collect(one, name=f"{LINES}_{one.name}")
+        yield from stubs.collect(self.capture, name=LINES)
 
 
 def _gently_stopped(parts: Sequence[FlyPart]) -> list[Step]:

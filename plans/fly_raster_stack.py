@@ -1,20 +1,23 @@
 """The same fly raster at each energy, in focus: the main scan of a nanoprobe."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
-from bluesky.protocols import Flyable, Movable
+from bluesky.protocols import Flyable, Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from whiteline.plans import stubs
 from whiteline.plans.checks import dwell_list, energy_list
 from whiteline.plans.flown_map import FlownMap
 from whiteline.plans.fly_lines import FlyLines
+from whiteline.plans.fly_paths import PlacedLine
+from whiteline.plans.followed_region import FollowedRegion
 from whiteline.plans.metadata import start_metadata
 from whiteline.plans.part import Part
-from whiteline.plans.paths import as_range
+from whiteline.plans.paths import as_range, moved_by
 from whiteline.plans.protocols import Axis, satisfying
 from whiteline.plans.restoring import putting_back, restoring
 from whiteline.plans.shutter import closing
@@ -37,6 +40,9 @@ def fly_raster_stack(
     retries: int = 2,
     signal: str | None = None,
     incident: str = "capture_incident_rate",
+    shift: Readable[Any] | None = None,
+    least_confidence: float = 0.0,
+    drifted: tuple[float, float] | None = None,
     return_to: float | None = None,
     only: Mapping[str, Sequence[int]] | None = None,
     md: Mapping[str, Any] | None = None,
@@ -71,6 +77,15 @@ def fly_raster_stack(
         How often a line that has failed is taken again.
     signal, incident : str, optional
         Data keys of the line whose absorption is mapped, and of the beam before the sample.
+    shift : Readable, optional
+        Part of the live analysis, as `live.shift`: each map is taken where the sample has drifted to, and says by how
+        much that is. Maps of less than 32 points along a side are too small to tell.
+    least_confidence : float
+        Of a shift that is followed, between 0 and 1; else the scan goes on where it was, and says so in the stream
+        "drift".
+    drifted : (y, x), optional
+        By how much the sample has drifted since the ranges were chosen, along the slow and the fast axis [µm], as an
+        earlier run has found: the first map is taken there.
     return_to : float, optional
         Energy that is gone to at the end [eV]; where the scan ends if it is not given.
     only : mapping of str to sequence of int, optional
@@ -97,13 +112,28 @@ def fly_raster_stack(
     if return_to is not None:
         energy_list([return_to], energy, "return_to")
     wide, high = as_range(fast_range, "fast_range", least=2), as_range(slow_range, "slow_range")
-    lines = [flown.lines(wide, high, dwell, snake, before=number * high[2]) for number, dwell in enumerate(dwells)]
+    steps = closing(shutter)
+    region = None
+    if shift is not None:
+        # maps are put onto a grid that ascends along both axes, whichever way they were flown
+        region = FollowedRegion(
+            shift, [flown.fast, flown.slow], [(0.0, 1.0, 2)] * 2, least_confidence, drifted or (0.0, 0.0)
+        )
+
+    def lines_of(number: int) -> list[PlacedLine]:
+        """Return the lines of a map, where the sample is now."""
+        y, x = (0.0, 0.0) if region is None else region.moved
+        return flown.lines(moved_by(wide, x), moved_by(high, y), dwells[number], snake, before=number * high[2])
+
+    for number in range(len(wanted)):
+        lines_of(number)  # refuses what cannot be
     part = Part({"primary": len(wanted), "fly": len(wanted) * high[2]}, only)
     fly.check_lines(max(wanted))  # below the edge a line may well be missing, but not everywhere
     arguments = {
         "detectors": detectors, "energy": energy, "energies": wanted, "fast": fast, "slow": slow, "capture": capture,
         "fast_range": fast_range, "slow_range": slow_range, "dwell_s": dwells, "snake": snake, "shutter": shutter,
-        "strict": strict, "retries": retries, "signal": signal, "incident": incident, "return_to": return_to,
+        "strict": strict, "retries": retries, "signal": signal, "incident": incident, "shift": shift,
+        "least_confidence": least_confidence, "drifted": drifted, "return_to": return_to,
     }  # fmt: skip
     about = start_metadata(
         "fly_raster_stack",
@@ -122,19 +152,23 @@ def fly_raster_stack(
         hints={},
         **part.about(),
     )
-    steps = closing(shutter)
 
     @bpp.run_decorator(md=about)
     def stack() -> MsgGenerator[None]:
         yield from fly.telling(maps())
 
     def maps() -> MsgGenerator[None]:
-        for number, (value, those) in enumerate(zip(wanted, lines, strict=True)):
+        begun = False
+        for number, value in enumerate(wanted):
             if not (part.wants("fly", number * high[2] + 1, high[2]) or part.wants("primary", number + 1)):
                 continue
+            if region is not None and begun:
+                yield from region.follow(partial(lines_of, number), [axis])
             yield from stubs.checkpoint()
             yield from stubs.mv(axis, value)
-            yield from flown.take(those, [axis], part=part, map_number=number)
+            also: list[Any] = [axis] if region is None else [axis, region.region]
+            yield from flown.take(lines_of(number), also, part=part, map_number=number)
+            begun = True
 
     def scan() -> MsgGenerator[str]:
         yield from flown.remember(steps, axis)

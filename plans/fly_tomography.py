@@ -71,10 +71,10 @@ def fly_tomography(
         Whether the turn is taken again if the camera has missed triggers; if it misses some each time, that is an
         error. Else these projections are missing.
     retries : int
-        How often a turn that has failed is taken again.
+        How often a turn that has failed is taken again, from the first projection on that was not told of.
     only : mapping of str to sequence of int, optional
-        What is taken, from 1: the turn, the reading before it, flats and darks:
-        ``{"fly": [1], "primary": [1], "flat": [2]}``. All if it is not given.
+        What is taken, from 1: projections, the reading before them, flats and darks:
+        ``{"fly": [41, 42, 43], "primary": [1], "flat": [2]}``. All if it is not given.
     md : mapping, optional
         Further metadata.
 

@@ -65,6 +65,13 @@ class Part:
         wanted = self._only.get(stream, frozenset())
         return any(number in wanted for number in range(first, first + count))
 
+    def ranges(self, stream: str) -> list[tuple[int, int]]:
+        """Return which points of a stream are taken, as ranges of numbers with both ends included."""
+        numbers: Iterable[int] = range(1, self._planned.get(stream, 0) + 1)
+        if self._only is not None:
+            numbers = self._only.get(stream, frozenset())
+        return [(first, last) for first, last in _ranges(numbers)]
+
     def about(self) -> dict[str, Any]:
         """Return what the start document says of it: `planned`, and ranges (first, last) of what is taken as `only`."""
         found: dict[str, Any] = {"planned": self._planned}

@@ -56,6 +56,11 @@ def as_range(given: Sequence[Any], name: str, least: int = 1) -> Range:
     return low, high, count
 
 
+def moved_by(given: Range, by: float) -> Range:
+    """Return a range that lies higher by so much [µm]."""
+    return given[0] + by, given[1] + by, given[2]
+
+
 def as_rectangles(
     fast_range: Any, slow_range: Any, regions: Sequence[Any] | None, least: int = 1
 ) -> list[tuple[Range, Range]]:

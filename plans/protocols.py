@@ -179,7 +179,7 @@ class CaptureBox(FlyRecorder, Protocol):
     """Moves an axis through a line, gives triggers by its position, and writes a table of what it read meanwhile."""
 
     line: Any
-    """Takes "accept" or "again" of the newest line."""
+    """Takes "accept" or "again" of the newest line, and "so far" of one of several rows that is under way."""
 
     line_result: Any
     """Reads what the newest line has come to."""

@@ -1,6 +1,7 @@
 """A tomogram that is flown: the sample turns at constant speed, with darks and flats before it, or behind it too."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -69,7 +70,8 @@ def turn_line(turn: Turn, gate_s: float, channel: str) -> FlyLine:
         count = require_count(int(abs(angle) / abs(step) + 1e-9), "projections at this velocity", 2)
     if count > MOST_PROJECTIONS:
         raise OutOfRange("projections", count, f"must be at most {MOST_PROJECTIONS}", remedy="turn faster")
-    return FlyLine(channel, float(start), step, count, gate_s)
+    # each projection is a row of its own, so that those that were taken are known while it turns
+    return FlyLine(channel, float(start), step, count, gate_s, rows=count)
 
 
 def backwards(line: FlyLine) -> FlyLine:
@@ -159,8 +161,8 @@ class Tomogram:
         yield from remember([self.rotation], steps)
 
     def planned(self) -> dict[str, int]:
-        """Return how many events and lines a whole run has."""
-        found = {"primary": 1, "fly": 1, "flat": 0, "dark": 0}
+        """Return how many events and projections a whole run has."""
+        found = {"primary": 1, "fly": self.line.rows, "flat": 0, "dark": 0}
         for stream, policy in (("flat", self._flats), ("dark", self._darks)):
             found[stream] = {"none": 0, "before": 1, "before and after": 2}[policy] * self.still.events(stream)
         return found
@@ -173,19 +175,23 @@ class Tomogram:
         line : FlyLine
             Of the turn, or the same way back.
         part : Part
-            What is taken of it.
+            What is taken of it; projections that follow each other are flown in one go.
         """
         self.still.begin(part)
         yield from self._without_turning(self._before(), self._darks != "none", self._flats != "none")
         if part.wants("primary", 1):
             yield from take_point([], [self._energy], shutter=None)
-        if part.wants("fly", 1):
-            self.fly.begin(1)
+        if arcs := part.ranges("fly"):
+            self.fly.begin(len(arcs))
             yield from bps.stage_all(*self.fly.staged)
-            yield from self.fly.telling(self.fly.fly(line))
+            yield from self.fly.telling(self._turn(line, arcs))
             yield from bps.unstage_all(*reversed(self.fly.staged))
         both = "before and after"
         yield from self._without_turning(self._after(), self._darks == both, self._flats == both)
+
+    def _turn(self, line: FlyLine, arcs: Sequence[tuple[int, int]]) -> MsgGenerator[None]:
+        for first, last in arcs:
+            yield from self.fly.fly(line.of_rows(first - 1, last - first + 1))
 
     def _without_turning(self, frames: MsgGenerator[None], darks: bool, flats: bool) -> MsgGenerator[None]:
         wanted = [stream for stream, due in (("dark", darks), ("flat", flats)) if due and self.still.wants(stream)]

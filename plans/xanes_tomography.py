@@ -77,7 +77,7 @@ def xanes_tomography(
     projections : int, optional
         How many instead: the velocity follows from it.
     both_ways : bool
-        Whether at every second energy it turns backwards, which saves the way back.
+        Whether at every second energy of the list it turns backwards, which saves the way back.
     flats : {"before", "before and after", "none"}
         When frames without the sample are taken, at each energy.
     flat_frames, dark_frames : int
@@ -87,7 +87,7 @@ def xanes_tomography(
     strict : bool
         Whether a turn is taken again if the camera has missed triggers; if it misses some each time, that is an error.
     retries : int
-        How often a turn that has failed is taken again.
+        How often a turn that has failed is taken again, from the first projection on that was not told of.
     taken : sequence of float, optional
         Energies that an earlier call has taken, before it was interrupted [eV]: they are left out.
     group : str, optional
@@ -95,8 +95,8 @@ def xanes_tomography(
     return_to : float, optional
         Energy that is gone to at the end [eV]; where the scan ends if it is not given.
     only : mapping of str to sequence of int, optional
-        What is taken, from 1: the turn, the reading before it, flats and darks:
-        ``{"fly": [1], "primary": [1], "flat": [2]}``. Of one energy only; all if it is not given.
+        What is taken, from 1: projections, in the order in which this energy turns, the reading before them, flats and
+        darks: ``{"fly": [41, 42, 43], "primary": [1], "flat": [2]}``. Of one energy only; all if it is not given.
     md : mapping, optional
         Further metadata of all runs.
 
@@ -153,10 +153,10 @@ def xanes_tomography(
         if return_to is not None:
             steps.append(putting_back(energy, return_to))
         runs = []
-        for count, number in enumerate(left):
+        for number in left:
             yield from stubs.checkpoint()
             yield from stubs.mv(axis, wanted[number])
-            runs.append((yield from in_run(at(number), partial(turn, count % 2))))
+            runs.append((yield from in_run(at(number), partial(turn, number % 2))))
         return tuple(runs)
 
     return (yield from restoring(scan(), steps))

@@ -6,7 +6,8 @@ follows evenly when the first pulse comes; it comes to rest as far behind the la
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from whiteline.analysis.checks import OutOfRange, require, require_between, require_finite, require_positive
 from whiteline.analysis.laws.motion import move_duration
@@ -41,12 +42,15 @@ class FlyLine:
     even_s : float
         How long the velocity is constant before the first pulse, and after the last gate, at least [s]; longer than
         usual where other axes must have followed by then.
+    rows : int
+        In how many rows of the table it is written, all as long, one after the other while it goes on; a line of one
+        row is written when it is over.
 
     Raises
     ------
     OutOfRange
-        If a number is not finite, the step is 0, there is no pulse, or the gate is not above 0; by the clock also if
-        the period is not above 0, or shorter than the gate.
+        If a number is not finite, the step is 0, there is no pulse, the gate is not above 0, or pulses do not make up
+        whole rows; by the clock also if the period is not above 0, or shorter than the gate.
     """
 
     channel: str
@@ -55,6 +59,7 @@ class FlyLine:
     pulses: int
     gate_s: float
     even_s: float = EVEN_S
+    rows: int = 1
 
     def __post_init__(self) -> None:
         require_finite(self.first, "position of the first pulse", "units")
@@ -62,6 +67,8 @@ class FlyLine:
         if self.pulses != int(self.pulses):
             raise OutOfRange("number of pulses", self.pulses, "must be a whole number")
         require(self.pulses, self.pulses >= 1, "number of pulses", "must be at least 1")
+        whole = self.rows >= 1 and self.pulses % self.rows == 0
+        require(self.rows, whole, "rows of a line", f"must divide its {self.pulses} pulses")
         require_positive(self.gate_s, "dwell of a fly scan", "s")
         remedy = "give it in seconds"
         require_between(float(self.gate_s), 0.0, LONGEST_GATE_S, "dwell of a fly scan", "s", remedy)
@@ -96,6 +103,31 @@ class FlyLine:
     def last(self) -> float:
         """Where the last gate ends [units]: one step beyond the last pulse; by the clock where the first was."""
         return self.first if self.by_clock else self.first + self.pulses * self.step
+
+    @property
+    def row_pulses(self) -> int:
+        """Pulses in a row of the table."""
+        return self.pulses // self.rows
+
+    def of_rows(self, first: int, count: int) -> Self:
+        """Return the line that takes some of the rows of this one, each pulse where it is in the whole.
+
+        Parameters
+        ----------
+        first, count : int
+            The first of these rows, from 0, and how many.
+
+        Raises
+        ------
+        OutOfRange
+            If there are no such rows.
+        """
+        require(first, 0 <= first < self.rows, "first row of a line", f"must be one of its {self.rows} rows, from 0")
+        left = self.rows - first
+        require(count, 1 <= count <= left, "number of rows of a line", f"must be one of the {left} that are left")
+        pulses = count * self.row_pulses
+        at = self.first if self.by_clock else self.first + first * self.row_pulses * self.step
+        return replace(self, first=at, pulses=pulses, rows=count)
 
     @property
     def rate(self) -> float:

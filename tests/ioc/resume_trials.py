@@ -326,8 +326,8 @@ def noise_between(run: Any, undisturbed: Any, **settings: Any) -> tuple[float, f
     """Return χ² per pixel between the optical densities of two stacks, and the largest shift that is left [px].
 
     All frames of both are brought onto the first one of the undisturbed stack, each in one resampling; the variances
-    carry its gain. The beam changes between a frame and its flat, in an undisturbed stack too: what that does to an
-    optical density, a plane, is no noise of the pixels, and is taken out.
+    carry its gain. The beam differs between a frame and its flat, in an undisturbed stack too: with a `blank` part of
+    the field, as the live fit has it, each flat is scaled to its frame by the light beside the sample.
     """
     from whiteline.analysis.live.alignment import Aligner, Place
     from whiteline.analysis.live.density import Developer
@@ -341,26 +341,17 @@ def noise_between(run: Any, undisturbed: Any, **settings: Any) -> tuple[float, f
     aligner, found = Aligner(chosen), []
     for one in (undisturbed, run):
         book = cookbook_of(one, chosen)
-        developer = Developer(chosen, PathMap.of(one.path_map), book.frame_shape, book.dtype, one.name)
+        developer = Developer(chosen, PathMap.of(one.path_map), book.frame_shape, book.dtype, one.name, book.blank)
         work = FrameWork(developer, aligner)
         found.append([work.prepare(recipe, Place()) for recipe in book.recipes.values()])
     inside = (slice(16, -16), slice(16, -16))
     squares, shifts = [], []
     for first, second in zip(*found, strict=True):
         a, b = first.density[inside], second.density[inside]
-        squares.append(_without_plane(a - b) ** 2 / (first.variance[inside] + second.variance[inside]))
+        squares.append((a - b) ** 2 / (first.variance[inside] + second.variance[inside]))
         left = Reference.of(a).shift(b)
         shifts.append(max(abs(left.y), abs(left.x)))
     return float(np.nanmean(squares)), float(max(shifts))
-
-
-def _without_plane(image: Any) -> Any:
-    """Return an image without the plane that fits it best."""
-    rows, columns = np.indices(image.shape)
-    known = np.isfinite(image)
-    terms = np.stack([np.ones(image.shape), rows, columns], axis=-1)
-    plane, *_ = np.linalg.lstsq(terms[known], image[known], rcond=None)
-    return image - terms @ plane
 
 
 def _counted(run: Any) -> tuple[int, int]:
@@ -382,7 +373,9 @@ def _main() -> None:
     from whiteline.beamline.simulation.options import Options
 
     description, data, name = sys.argv[1:]
-    session = open_session(Options(beamline=description, data=Path(data)).description(), tell=lambda _: None)
+    beamline = Options(beamline=description, data=Path(data)).description()
+    session = open_session(beamline, tell=lambda _: None, connect_s=LONG_S)
+    assert not session.missing
     session.engine.subscribe(lambda _, document: print(document["uid"], flush=True), name="start")
     with suppress(KeyboardInterrupt):
         session.engine(PLANS[name](session))

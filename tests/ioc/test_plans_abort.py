@@ -62,7 +62,7 @@ def test_a_turn_after_all_that_has_each_frame_at_its_angle(devices: Any) -> None
     run = builder.run()
     assert run.completeness.whole
     assert run.fly.triggers("camera").taken.all()
-    (angles,) = run.fly.read("rotation_mean")
+    angles = run.fly.read("rotation_mean").ravel()
     assert len(angles) == 6
     # pulses come every 2 deg from 0 on; an exposure takes nine tenths of a gate, less the readout
     assert angles[0] == pytest.approx(1.0, abs=0.3)

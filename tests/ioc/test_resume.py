@@ -1,12 +1,20 @@
 """Scans of the simulated TXM that were aborted or killed, or lost the beam: nothing lost, and nothing taken twice."""
 
 import secrets
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from bluesky.utils import RunEngineInterrupted
 from conftest import Simulate
-from resume_trials import WAYS, Trials, make_ready
+from resume_trials import LONG_S, WAYS, Trials, make_ready
+
+from whiteline.analysis.runs import find_run
+from whiteline.plans import fly_tomography
+
+PROJECTIONS, ANGLE = 100, 120.0
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +43,55 @@ def test_a_stack_that_is_interrupted_is_whole_when_it_was_gone_on_with(trials: T
     )
 
 
-def test_a_tomography_that_is_aborted_is_whole_when_it_was_gone_on_with(trials: Trials) -> None:
+@pytest.mark.parametrize("way", ["abort", "kill"])
+def test_a_tomography_that_is_interrupted_is_whole_when_it_was_gone_on_with(trials: Trials, way: str) -> None:
     trials.undisturbed("fly_tomography")
-    tried = trials.interrupted("fly_tomography", "abort")
+    tried = trials.interrupted("fly_tomography", way)
     print(tried.what)
     assert (tried.lost, tried.doubled) == (0, 0), tried.what
     assert tried.run.completeness.whole
+
+
+def test_a_turn_that_is_aborted_is_gone_on_with_from_its_first_missing_angle(trials: Trials) -> None:
+    session = trials.session
+    devices, engine, uids, told = session.devices, session.engine, list[str](), list[str]()
+
+    def interfere(name: str, document: dict[str, Any]) -> None:
+        if name == "start":
+            uids.append(document["uid"])
+        elif name == "descriptor" and document["name"] == "fly":
+            told.append(document["uid"])
+        elif name == "stream_datum" and document["descriptor"] in told:
+            told.clear()
+            threading.Timer(0.0, engine.request_pause).start()
+
+    token = engine.subscribe(interfere)
+    with pytest.raises(RunEngineInterrupted):
+        engine(
+            fly_tomography(
+                devices.camera_triggered, devices.sample.rotation, capture=devices.capture, energy=devices.energy,
+                sample=devices.sample, shutter=devices.fast_shutter, exposure_s=1.0, stop=ANGLE,
+                projections=PROJECTIONS, flat_frames=3, dark_frames=3,
+            )
+        )  # fmt: skip
+    engine.abort()
+    engine.unsubscribe(token)
+    session.store.wait(LONG_S)
+    first = find_run(session.store.catalog, uids[0])
+    there = len(first.fly)
+    print(f"{there} of {PROJECTIONS} projections before the abort")
+    assert 0 < there < PROJECTIONS
+    np.testing.assert_array_equal(first.fly.lines, np.arange(1, there + 1))
+    engine(session.resume(uids[0]))
+    session.store.wait(LONG_S)
+    both = find_run(session.store.catalog, uids[0])
+    assert both.completeness.whole
+    assert [len(one.fly) for one in both.parts] == [there, PROJECTIONS - there]
+    frames, pulses = both.fly.taken_frames("camera")
+    np.testing.assert_array_equal(pulses, np.arange(PROJECTIONS))
+    wanted = ANGLE / PROJECTIONS * (np.arange(PROJECTIONS) + 0.5)
+    np.testing.assert_allclose(both.points.read("sample_rotation"), wanted, atol=0.02)
+    assert frames.readable().all()
+    np.testing.assert_allclose(both.points.read("energy"), both.energies_of("primary"))
+    light = both.fly.read("incident_counts").ravel()
+    np.testing.assert_allclose(light, np.median(light), rtol=0.05)

@@ -1,4 +1,4 @@
-"""Maps of the simulated nanoprobe that were aborted, or whose session was killed: nothing is lost, or taken twice."""
+"""Maps of the simulated nanoprobe that were aborted or killed, or lost the beam: nothing is lost, or taken twice."""
 
 import secrets
 from collections.abc import Iterator
@@ -21,7 +21,13 @@ def trials(simulate: Simulate, tag: str) -> Iterator[Trials]:
 
 @pytest.mark.parametrize(
     ("plan", "way", "key"),
-    [("raster_stack", "abort", "fluorescence_live_fraction"), ("fly_raster_stack", "kill", "capture_incident_rate")],
+    [
+        ("raster", "abort", "fluorescence_live_fraction"),
+        ("raster", "kill", "fluorescence_live_fraction"),
+        ("raster", "dump", "fluorescence_live_fraction"),
+        ("raster_stack", "abort", "fluorescence_live_fraction"),
+        ("fly_raster_stack", "kill", "capture_incident_rate"),
+    ],
 )
 def test_a_map_that_is_interrupted_is_whole_when_it_was_gone_on_with(
     trials: Trials, plan: str, way: str, key: str

@@ -5,6 +5,7 @@ from typing import Any
 from bluesky.utils import MsgGenerator
 
 import whiteline.plans as plans
+from whiteline.analysis.live.fake import FakeLive
 
 ENERGIES = [8330.0, 8350.0]
 HOME = 8200.0
@@ -35,6 +36,15 @@ def fly_raster_stack(line: Any) -> MsgGenerator[Any]:
     return plans.fly_raster_stack(
         [line.fly_fluorescence], line.energy, ENERGIES, line.sample.x, line.sample.y, capture=line.capture,
         dwell_s=[0.1, 0.2], shutter=line.shutter, return_to=HOME, **TWO_BY_TWO,
+    )  # fmt: skip
+
+
+def followed_stack(line: Any) -> MsgGenerator[Any]:
+    """Two energies, the sample followed from one to the other."""
+    live = FakeLive(shift=[{"y": 5.0, "y_um": 0.1, "x": 0.0, "x_um": 0.0}])
+    return plans.fly_raster_stack(
+        [], line.energy, ENERGIES, line.sample.x, line.sample.y, capture=line.capture, dwell_s=0.1, snake=True,
+        shutter=line.shutter, shift=live.shift, return_to=HOME, **TWO_BY_TWO,
     )  # fmt: skip
 
 

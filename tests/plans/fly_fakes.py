@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from fakes import Broken, Fake, FakeAxis, FakeBeamline, Finished, World, finished
 from fly_parts import Document, Failing, FakePart, FakeTriggered, LineForecast, Told
+from ophyd.status import Status
 
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.laws.fly_line import FlyLine
@@ -55,39 +56,41 @@ class FakeVerdict(Fake):
 
 
 class FakeLineResult(Fake):
-    """What a line has come to."""
+    """What a line has come to, or has so far."""
 
     def __init__(self, box: "FakeCapture") -> None:
         super().__init__(f"{box.name}_line_result", box.world)
         self.box = box
 
     def values(self) -> dict[str, Any]:
-        """Return the three numbers."""
+        """Return the four numbers."""
         name, box = self.box.name, self.box
         return {
             f"{name}_pulses_missed": float(box.pulses_missed), f"{name}_triggers_missed": float(box.triggers_missed),
-            f"{name}_rows": float(box.rows),
+            f"{name}_rows": float(box.rows), f"{name}_rows_counted": float(box.rows_counted),
         }  # fmt: skip
 
 
 class FakeLastGate(Fake):
-    """The end of the last gate: a line is over as soon as it is completed."""
+    """The end of the last gate: a line is over as soon as it is completed, unless it is told of while it goes on."""
 
     def __init__(self, box: "FakeCapture") -> None:
         super().__init__(f"{box.name}_last_gate", box.world)
+        self.box = box
 
-    def trigger(self) -> Finished:
+    def trigger(self) -> Any:
         """Be over."""
         self.note("trigger")
-        return finished()
+        return self.box.until_last_gate()
 
 
+WHY = {"trajectory": "the axis has stopped in the line at 1.5 um", "unplugged": "the box was unplugged"}
 Fault = str
 """What goes wrong with a line: "prepare", "trajectory", "unplugged", "pulses", "triggers", or "" for nothing."""
 
 
 class FakeCapture(FakePart):
-    """A capture box, that moves an axis at once through all its pulses.
+    """A capture box, that moves an axis at once through all its pulses, or a part of them each time that it is told of.
 
     Parameters
     ----------
@@ -116,11 +119,13 @@ class FakeCapture(FakePart):
         self.largest_velocity = 5000.0
         self.flown: list[Flown] = []
         self.attempts = 0
+        self.tellings = 0
         self._file: Any = None
+        self._under_way: tuple[FlyLine, Fault, list[Status]] | None = None
         self._forget()
 
     def _forget(self) -> None:
-        self.rows = self.pulses_missed = self.triggers_missed = 0
+        self.rows = self.pulses_missed = self.triggers_missed = self.rows_counted = self._seen = 0
         self._pulses = 0
         self._batch: list[int] = []
         self._collected = False
@@ -178,10 +183,11 @@ class FakeCapture(FakePart):
         """Bring the axis to its run-up; the first line of a run opens the file."""
         status = super().prepare(value)
         if self._told is None:
-            self._open(value.pulses)
-        if value.pulses != self._pulses:
-            raise Broken(f"{self.name} cannot take a line of {value.pulses} pulses among lines of {self._pulses}")
+            self._open(value.row_pulses)
+        if value.row_pulses != self._pulses:
+            raise Broken(f"{self.name} cannot take a line of {value.row_pulses} pulses among lines of {self._pulses}")
         self.velocity, self._row = value.velocity, None
+        self.rows_counted = self._seen = 0
         if self.fault(self.attempts) == "prepare":
             self.attempts += 1
             return Failing(self, f"{self.name} has no file to write into")
@@ -217,20 +223,78 @@ class FakeCapture(FakePart):
                 line, world.shutter == "Open", world.positions["x"], world.positions["y"], world.energy, world.sample_in
             )
         )
-        if fault in ("trajectory", "unplugged"):
-            why = {"trajectory": "the axis has stopped in the line at 1.5 um", "unplugged": "the box was unplugged"}
-            return Failing(self, f"line of {self.name} failed: {why[fault]}")
+        if self._under_way is not None:
+            status = Status()
+            self._row, self._under_way = self.rows, (line, fault, [*self._under_way[2], status])
+            return status
+        if fault in WHY:
+            return Failing(self, f"line of {self.name} failed: {WHY[fault]}")
+        self._row = self.rows
+        self._write(line, fault)
+        self._stand(line)
+        return finished()
+
+    def _stand(self, line: FlyLine) -> None:
+        self.axes[line.channel]._put(line.end(ACCELERATION_S))
+        self.velocity = self.usual_velocity
+
+    def _write(self, line: FlyLine, fault: Fault) -> None:
         columns = self._columns_of(line, fault)
         if self._file is not None:
             for column, values in columns.items():
                 data = self._file[f"entry/capture/{column}"]
-                data.resize(self.rows + 1, axis=0)
-                data[self.rows] = values
+                data.resize(self.rows + line.rows, axis=0)
+                data[self.rows :] = values.reshape(line.rows, -1)
                 data.flush()
-        self._row, self.rows = self.rows, self.rows + 1
-        self.axes[line.channel]._put(line.end(ACCELERATION_S))
-        self.velocity = self.usual_velocity
-        return finished()
+        self.rows += line.rows
+
+    # a line that is told of while it goes on
+
+    def until_last_gate(self) -> Any:
+        """Return a status that is done when the line is over."""
+        line = self.line_under_way
+        if line is None or line.rows == 1 or not self.tellings:
+            return finished()
+        status = Status()
+        self._under_way = line, "", [status]
+        return status
+
+    def _go_on(self) -> None:
+        """Fly the next rows of the line under way; behind the last it is over, or fails."""
+        if self._under_way is None or self._row is None:
+            return
+        line, fault, _ = self._under_way
+        done = self.rows - self._row
+        count = min(-(-line.rows // (self.tellings + 1)), line.rows - done)
+        over = done + count == line.rows
+        if not (over and fault in WHY):
+            self._write(line.of_rows(done, count), "")
+        if over:
+            self._end(Broken(f"line of {self.name} failed: {WHY[fault]}") if fault in WHY else None)
+            self._stand(line)
+
+    def _end(self, error: Exception | None = None) -> None:
+        """End the line under way."""
+        if self._under_way is None:
+            return
+        (gates, *others), self._under_way = self._under_way[2], None
+        gates.set_finished()
+        for one in others:
+            one.device = self  # type: ignore[attr-defined]
+            if error is None:
+                one.set_finished()
+            else:
+                one.set_exception(error)
+
+    def stop(self, *, success: bool = False) -> None:
+        """End what is under way."""
+        super().stop(success=success)
+        self._end(None if success else Broken(f"line of {self.name} was stopped"))
+
+    def pause(self) -> None:
+        """End what is under way: it is taken anew."""
+        super().pause()
+        self._end()
 
     def _columns_of(self, line: FlyLine, fault: Fault) -> dict[str, Any]:
         pulses, axis, triggered = line.pulses, self.axes[line.channel], self.triggered
@@ -264,15 +328,27 @@ class FakeCapture(FakePart):
         if verdict == "again":
             self._row = None
             return
+        if verdict == "so far":
+            if self._row is not None:
+                self._count(self._seen)
+                self._go_on()
+                self._seen = self.rows
+            return
         if self._row is None:
             raise Broken(f"{self.name} has no line that could be accepted")
-        if self._row in self._batch:
+        self._count(self.rows)
+
+    def _count(self, stop: int) -> None:
+        assert self._row is not None
+        fresh = range(self._row + self.rows_counted, stop)
+        if not fresh:
             return
         if self._collected:
             self._batch, self._collected = [], False
-        if self._batch and self._row != self._batch[-1] + 1:
-            raise Broken(f"row {self._row} does not follow {self._batch[-1]}: collect what was accepted before")
-        self._batch.append(self._row)
+        if self._batch and fresh[0] != self._batch[-1] + 1:
+            raise Broken(f"row {fresh[0]} does not follow {self._batch[-1]}: collect what was accepted before")
+        self._batch.extend(fresh)
+        self.rows_counted = stop - self._row
 
     def describe_collect(self) -> dict[str, Any]:
         """Describe the columns of a line."""

@@ -13,6 +13,9 @@ from ophyd.status import Status
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.laws.fly_line import FlyLine
 
+NUMBERS = "entry/instrument/NDAttributes/NDArrayUniqueId"
+"""Which exposure each frame is, counted from 1, as areaDetector writes it."""
+
 Document = tuple[str, dict[str, Any]]
 
 
@@ -47,6 +50,8 @@ class Told:
             if key not in self._uids:
                 self._uids[key] = str(uuid4())
                 parameters = {"dataset": dataset, "chunk_shape": list(chunk), "swmr": True}
+                if chunk[1:] == (1,):
+                    parameters |= {"chunk_shape": list(chunk[:1]), "squeeze": True}
                 yield (
                     "stream_resource",
                     {
@@ -178,6 +183,7 @@ class FakeTriggered(FakePart):
             self._file.create_dataset(
                 "entry/data/data", (0, *self.SHAPE), "u4", maxshape=(None, *self.SHAPE), chunks=(1, *self.SHAPE)
             )
+            self._file.create_dataset(NUMBERS, (0,), "i4", maxshape=(None,), chunks=(1000,))
             self._file.swmr_mode = True
         self._told = Told(path, {self.key: ("/entry/data/data", (1, *self.SHAPE))})
         return [self]
@@ -209,6 +215,10 @@ class FakeTriggered(FakePart):
             data.resize(self.frames + 1, axis=0)
             data[self.frames] = number
             data.flush()
+            numbers = self._file[NUMBERS]
+            numbers.resize(self.frames + 1, axis=0)
+            numbers[self.frames] = self.frames + 1
+            numbers.flush()
         self.frames += 1
         return self.frames
 

@@ -224,6 +224,7 @@ CASES = [
     Case("fly_raster", flying.fly_raster, line=FlyBeamline),
     Case("fly_raster", flying.strict_regions, "of two regions", line=FlyBeamline, every=3),
     Case("fly_raster_stack", flying.fly_raster_stack, line=FlyBeamline, every=3),
+    Case("fly_raster_stack", flying.followed_stack, "followed", line=FlyBeamline, every=3),
     Case("fly_xanes", flying.fly_xanes, line=FlyBeamline, every=2),
     Case("fly_tomography", flying.fly_tomography, line=FlyBeamline, every=3),
     Case("xanes_tomography", flying.xanes_tomography, line=FlyBeamline, every=6),

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from fly_fakes import FlyBeamline
+from interrupting import run as run_of
 from running import taken
 
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.laws.fly_line import FlyLine
-from whiteline.plans import fly_tomography, xanes_tomography
+from whiteline.analysis.runs import open_run
+from whiteline.plans import fly_lines, fly_tomography, xanes_tomography
 from whiteline.plans.tomogram import Turn, backwards, turn_line
 
 GATE_S = (0.05 + 0.01) / 0.9
@@ -41,7 +43,7 @@ def over_edge(line: FlyBeamline, **different: Any) -> Any:
 def test_a_turn_has_measured_angles_and_flats_and_darks_around_it(line: FlyBeamline) -> None:
     before = line.state()
     (run,) = taken(of(line, flats="before and after", darks="before and after"))
-    angles = run.fly.read("rotation_mean")[0]
+    angles = run.fly.read("rotation_mean").ravel()
     np.testing.assert_allclose(angles, 3.0 + 6.0 * np.arange(30))
     np.testing.assert_array_equal(run.points.read("sample_rotation"), angles)
     frames, pulses = run.fly.taken_frames("camera")
@@ -64,6 +66,61 @@ def test_a_turn_has_measured_angles_and_flats_and_darks_around_it(line: FlyBeaml
     assert line.state() == before
 
 
+@pytest.mark.parametrize("fault", ["", "trajectory"])
+def test_a_turn_is_told_of_while_it_goes_on(line: FlyBeamline, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fly_lines, "TELL_S", 0.002)
+    line.turning.tellings = 5
+    line.turning.fault = lambda attempt: fault if attempt == 0 else ""
+    before = line.state()
+    documents = run_of(of(line, flats="none", darks="none"))
+    run = open_run(documents)
+    fly = next(one["uid"] for name, one in documents if name == "descriptor" and one["name"] == "fly")
+    numbers = [
+        (one["seq_nums"]["start"], one["seq_nums"]["stop"])
+        for name, one in documents
+        if name == "stream_datum" and one["descriptor"] == fly
+    ]
+    batches = sorted(set(numbers))
+    assert len(batches) >= 4
+    assert [first for first, _ in batches] == [1, *(stop for _, stop in batches[:-1])]
+    assert batches[-1][1] == 31
+    np.testing.assert_allclose(run.points.read("sample_rotation"), 3.0 + 6.0 * np.arange(30))
+    assert run.completeness.whole
+    frames, pulses = run.fly.taken_frames("camera")
+    np.testing.assert_array_equal(pulses, np.arange(30))
+    assert line.state() == before
+    if fault:
+        # what was told of is not taken again
+        _, again = line.turning.flown
+        assert 100.0 < again.line.first < 180.0
+        assert again.line.last == pytest.approx(180.0)
+        assert run.stream("again").read("line_why").tolist()[0].startswith("line of capture failed")
+        assert len(frames) == 30
+
+
+def test_a_strict_turn_is_told_of_when_it_is_whole(line: FlyBeamline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fly_lines, "TELL_S", 0.002)
+    line.turning.fault = lambda attempt: "triggers" if attempt == 0 else ""
+    (run,) = taken(of(line, flats="none", darks="none", strict=True))
+    assert [one.line for one in line.turning.flown] == [turn_line(Turn(0.0, 180.0, None, 30), GATE_S, "rotation")] * 2
+    _, pulses = run.fly.taken_frames("camera")
+    np.testing.assert_array_equal(pulses, np.arange(30))
+
+
+def test_projections_that_are_named_are_flown_and_no_others(line: FlyBeamline) -> None:
+    only = {"fly": [4, 5, 6, 11, 29, 30]}
+    (run,) = taken(of(line, only=only))
+    whole = turn_line(Turn(0.0, 180.0, None, 30), GATE_S, "rotation")
+    arcs = [whole.of_rows(3, 3), whole.of_rows(10, 1), whole.of_rows(28, 2)]
+    assert [one.line for one in line.turning.flown] == arcs
+    np.testing.assert_array_equal(run.fly.lines, only["fly"])
+    np.testing.assert_allclose(run.points.read("sample_rotation"), 3.0 + 6.0 * (np.array(only["fly"]) - 1))
+    assert run.completeness.whole
+    assert not line.world.exposures
+    with pytest.raises(OutOfRange, match="31 must lie between 1 and 30"):
+        next(of(line, only={"fly": [31]}))
+
+
 def test_a_turn_by_velocity_of_a_whole_circle(line: FlyBeamline) -> None:
     (run,) = taken(of(line, projections=None, velocity=12.0, stop=360.0 - 10.0, flats="none", darks="none"))
     (flown,) = line.turning.flown
@@ -74,10 +131,10 @@ def test_a_turn_by_velocity_of_a_whole_circle(line: FlyBeamline) -> None:
 
 
 def test_a_line_of_a_turn() -> None:
-    assert turn_line(Turn(0.0, 180.0, None, 90), 0.1, "rotation") == FlyLine("rotation", 0.0, 2.0, 90, 0.1)
+    assert turn_line(Turn(0.0, 180.0, None, 90), 0.1, "rotation") == FlyLine("rotation", 0.0, 2.0, 90, 0.1, rows=90)
     back = turn_line(Turn(180.0, 0.0, 20.0, None), 0.1, "rotation")
-    assert back == FlyLine("rotation", 180.0, -2.0, 90, 0.1)
-    assert backwards(back) == FlyLine("rotation", 0.0, 2.0, 90, 0.1)
+    assert back == FlyLine("rotation", 180.0, -2.0, 90, 0.1, rows=90)
+    assert backwards(back) == FlyLine("rotation", 0.0, 2.0, 90, 0.1, rows=90)
 
 
 def test_a_tomogram_at_each_energy_is_a_run_of_a_group(line: FlyBeamline) -> None:
@@ -103,6 +160,9 @@ def test_a_series_that_was_interrupted_is_gone_on_with(line: FlyBeamline) -> Non
     assert [run.start["energies"] for run in runs] == [[8340.0]]
     assert runs[0].start["group"] == "the first one"
     assert (runs[0].start["group_index"], runs[0].start["group_size"]) == (1, 3)
+    # it turns as it would have in the whole series, as projections are numbered by that
+    (flown,) = line.turning.flown
+    assert flown.line.step < 0
     with pytest.raises(ValueError, match="nothing is left"):
         next(over_edge(line, taken=[8330.0, 8340.0, 8350.0]))
     with pytest.raises(ValueError, match="8400 eV, which is none of the energies"):

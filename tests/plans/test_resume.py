@@ -5,10 +5,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from fakes import FakeBeamline
 from fly_fakes import FlyBeamline
+from fly_parts import NUMBERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interrupting import Document, Kept, devices_of, messages_in_runs, parts, resumed, run
@@ -19,9 +21,9 @@ from whiteline.analysis.runs import Run, find_run, open_run
 from whiteline.analysis.runs.parts import planned_of
 from whiteline.beamline.resuming import CannotResume, missing_of, resumption_of
 from whiteline.beamline.resuming.arguments import PLANS
-from whiteline.plans import xanes_stack
+from whiteline.plans import fly_lines, xanes_stack
 
-RESUMABLE = [case for case in CASES if case.plan in PLANS and case.variant not in ("tuned", "held")]
+RESUMABLE = [case for case in CASES if case.plan in PLANS and case.variant not in ("tuned", "held", "followed")]
 MOVED = {"y": 5.0, "y_um": 0.1, "x": 0.0, "x_um": 0.0}
 UNMOVED = {"y": 0.0, "y_um": 0.0, "x": 0.0, "x_um": 0.0}
 """What the live analysis may say of a frame."""
@@ -36,6 +38,7 @@ def line_of(case: Case, folder: Path) -> FakeBeamline:
     line = FlyBeamline(folder) if case.line is FlyBeamline else case.line()
     if "tomography" in case.plan:
         line.capture = line.turning
+        line.turning.tellings = 3
     line.world.signal = case.signal
     return line
 
@@ -47,9 +50,7 @@ def contents(one: Run) -> dict[tuple[str, int], Any]:
         if stream == "fly" and stream in one.streams:
             for column in ("Ni_Ka_counts", "x_mean", "y_mean", "rotation_mean"):
                 for line, values in zip(one.fly.lines, one.fly.read(column), strict=True):
-                    # which way a tomogram turns depends on the one before
-                    ordered = np.sort(values) if column == "rotation_mean" else values
-                    found[f"fly {column}", int(line)] = np.round(ordered, 6).tolist()
+                    found[f"fly {column}", int(line)] = np.round(values, 6).tolist()
         else:
             for point in one.streams[stream].points if stream in one.streams else ():
                 kept = {key: value for key, value in point.data.items() if not key.endswith("_setpoint")}
@@ -94,6 +95,11 @@ def assert_whole(catalog: Kept, undisturbed: Kept, told: str) -> None:
         assert {listed.stream for listed in one.discarded} <= {"", "fly"}, told
     assert set(points_of(catalog).values()) == {1}, told
     assert points_of(catalog) == points_of(undisturbed), told
+
+
+@pytest.fixture(autouse=True)
+def _told_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fly_lines, "TELL_S", 0.002)
 
 
 @pytest.mark.parametrize("case", RESUMABLE, ids=lambda case: case.name)
@@ -193,6 +199,69 @@ def test_frames_of_a_detector_that_lie_in_two_files_are_those_of_their_pixels(tm
     np.testing.assert_array_equal(frames[:][:, 0, 0], pulses % 2)  # the fake writes into a frame which pixel it is
     assert both.fly.triggers("fluorescence").troubles == ()
     assert both.binned("Ni_Ka", plane=1).coverage.all()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_turn_is_gone_on_with_from_its_first_missing_angle(number: int, tmp_path: Path) -> None:
+    case = by_name["xanes_tomography"]
+    line, undisturbed = line_of(case, tmp_path), Kept()
+    undisturbed.keep(run(case.run(line)))
+    planned = [one.line for one in line.turning.flown]
+    line, catalog = line_of(case, tmp_path), Kept()
+    documents = run(case.run(line))
+    starts = [n for n, (name, _) in enumerate(documents) if name == "start"]
+    uid = documents[starts[number]][1]["uid"]
+    # the session dies when it has told of the first rows of a turn, and of some columns of the next ones
+    fly = {one["uid"] for name, one in documents if name == "descriptor" and one["name"] == "fly"}
+    rows = [n for n, (name, one) in enumerate(documents) if name == "stream_datum" and one["descriptor"] in fly]
+    rows = [n for n in rows if n > starts[number]]
+    cut = next(n for n in rows if documents[n][1]["seq_nums"]["start"] > 1)
+    catalog.keep(documents[: cut + 2])
+    first = next(one for one in catalog.values() if one.uid == uid)
+    count, turn = documents[rows[0]][1]["seq_nums"]["stop"] - 1, planned[number]
+    assert len(first.fly) > count
+    assert 0 < count < turn.rows / 2
+    line.turning.flown.clear()
+    catalog.keep(run(resumed(catalog, uid, line)))
+    assert line.turning.flown[0].line == turn.of_rows(count, turn.rows - count)
+    assert_whole(catalog, undisturbed, f"after {count} projections")
+    both = find_run(catalog, uid)
+    np.testing.assert_allclose(
+        both.points.read("sample_rotation"), turn.first + turn.step * (np.arange(turn.pulses) + 0.5)
+    )
+    frames, pulses = both.fly.taken_frames("camera")
+    np.testing.assert_array_equal(pulses, np.arange(turn.pulses))
+    assert len(frames.files) == 2
+    np.testing.assert_array_equal(both.points.read("energy"), case_energies(both))
+
+
+def test_a_line_whose_frames_were_lost_is_flown_again(taken: dict[str, list[Document]], tmp_path: Path) -> None:
+    catalog = cut("fly_raster_stack", taken, 0.8)
+    (file,) = catalog[0].fly.frames("fluorescence").files
+    before = set(missing_of(catalog[0]).get("fly", ()))
+    lost = min(before, default=5) - 1
+    assert lost > 1
+    with h5py.File(file, "r+", locking=False) as held:
+        for name in ("entry/data/data", NUMBERS):
+            held[name].resize(lost * catalog[0].fly.pulses - 1, axis=0)
+    assert set(missing_of(catalog[0])["fly"]) - before == {lost}
+
+
+@pytest.mark.parametrize("columns", [1, 5])
+def test_a_line_of_which_some_columns_were_told_is_missing(
+    columns: int, taken: dict[str, list[Document]], tmp_path: Path
+) -> None:
+    documents, catalog = taken["fly_raster_stack"], Kept()
+    fly = next(one["uid"] for name, one in documents if name == "descriptor" and one["name"] == "fly")
+    first = next(n for n, (name, one) in enumerate(documents) if one.get("descriptor") == fly)
+    catalog.keep(documents[: first + columns])
+    assert missing_of(catalog[0])["fly"] == (1, 2, 3, 4)
+    assert not catalog[0].fly.triggers("fluorescence").taken.any()
+
+
+def case_energies(one: Run) -> Any:
+    """Return the energy at which a run was taken, for each of its projections."""
+    return np.full(one.start["shape"][-1], one.start["energies"][0])
 
 
 def test_frames_of_a_run_have_its_own_flats(taken: dict[str, list[Document]], tmp_path: Path) -> None:

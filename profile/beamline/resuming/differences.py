@@ -84,12 +84,18 @@ def _settings(run: Run, now: Mapping[str, Any]) -> Iterator[str]:
     for key, before in then.items():
         if key not in now or key in run.calibrations or key.endswith(SET_BY_PLANS) or _same(before, now[key]):
             continue
+        if _unknown(now[key]):  # such as the zero of an axis that was not flown yet since the session began
+            continue
         if key.endswith(SHAPING):
             raise CannotResume(
                 f"{key} was {_shown(before)} in {run.name}, and is {_shown(now[key])}: its pixels would not be "
                 f"those of the run; set {key} back first"
             )
         yield f"{key} was {_shown(before)}, and is {_shown(now[key])} now"
+
+
+def _unknown(value: Any) -> bool:
+    return isinstance(value, float) and bool(np.isnan(value))
 
 
 def _same(before: Any, after: Any) -> bool:

@@ -11,7 +11,7 @@ from whiteline.analysis.runs.run import FLY
 from whiteline.analysis.runs.streams import Stream
 
 Missing = Mapping[str, tuple[int, ...]]
-"""Numbers of points by stream, from 1; of a fly scan its lines, in the stream "fly"."""
+"""Numbers of points by stream, from 1; of a fly scan its lines, in the stream "fly", and of a turn its projections."""
 
 
 class CannotResume(ValueError):
@@ -65,9 +65,12 @@ def _there(run: Run, name: str) -> set[int]:
             return set()
         columns = set(table.stream.external)  # of a line that was told of when the session died, some may be missing
         told = {point.seq_num for point in table.stream.points if columns <= set(point.places)}
-        if TIME_END not in table.keys:
+        if not told:
             return set()
         flown = np.isfinite(table.read(TIME_END)).any(axis=1)
+        for detector in table.frames_of_detectors:
+            # exposures that had begun, and whose frames were not told of any more, or are lost
+            flown &= ~table.triggers(detector).unwritten.any(axis=1)
         return told & {int(line) for line in table.lines[flown]}
     stream = run.streams[name]
     there = {point.seq_num for point in stream.points}

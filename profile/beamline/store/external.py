@@ -53,7 +53,9 @@ class ListedFrames(HDF5Consolidator):  # type: ignore[misc]
         """Return what the adapter needs to find the frames."""
         files = [ranges(self._places[number]) for number in range(len(self._numbers))]
         parameters: dict[str, Any] = super().adapter_parameters()
-        if len(files) == 1 and len(files[0]) <= 1 and files[0][:1] == [(0, len(self._places[0]))]:
+        # of one row of one number nothing would be left
+        squeezed = bool(parameters.get("squeeze"))
+        if not squeezed and len(files) == 1 and len(files[0]) <= 1 and files[0][:1] == [(0, len(self._places[0]))]:
             # of a run that is going on there may be more in the file than events have told of
             return parameters | {"slice": f"0:{len(self._places[0])}"}
         return parameters | {"frames": files}
@@ -70,7 +72,10 @@ class FramesAdapter(HDF5Adapter):  # type: ignore[misc]
             return super().from_catalog(data_source, node, **parameters)
         assets = sorted((one for one in data_source.assets if one.parameter == "data_uris"), key=lambda one: one.num)
         uris = [asset.data_uri for asset in assets]
+        squeezed = parameters.pop("squeeze", False)
         array = _joined([path_from_uri(uri) for uri in uris], frames, parameters)
+        if squeezed:
+            array = array.reshape(len(array))
         return HDF5ArrayAdapter(array, data_source.structure, metadata=dict(node.metadata_), specs=node.specs)
 
 

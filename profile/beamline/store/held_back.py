@@ -127,10 +127,11 @@ class HeldBack:
 
     def _hold(self, name: str, place: str, number: int, document: dict[str, Any]) -> Iterator[Document]:
         held = self._held.setdefault(place, {})
-        if number in held:
-            self._discard(held.pop(number), name)
-        elif number <= self._last_released.get(place, 0):
+        if number not in held and number <= self._last_released.get(place, 0):
             self.too_late = True
+        # batches of rows may be longer or shorter than the first time: those behind are of then, too
+        for one in [one for one in held if one == number or (one > number and name == "stream_datum")]:
+            self._discard(held.pop(one), name)
         held[number] = document | {"_name": name}
         if not self._to_the_end:
             for older in sorted(held)[:-1]:

@@ -1,7 +1,11 @@
-"""The capture box: it follows a line from arming to its last pulse, and has it written."""
+"""The capture box: it follows a line from arming to its last pulse, and has it written, row by row if it has several.
+
+`Line_RBV` is the number of the last row that was handed over to be written, and `Lines_RBV` counts those in the file.
+"""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,9 @@ TICK_S, SHORTEST_TICK_S = 0.01, 0.001
 
 JUST_NOW_S = 1e-3
 """Time over which the axes are looked at for where they are [s]."""
+
+ROWS_S = 0.2
+"""Wall time between two times at which the rows of a line under way are written [s]."""
 
 SHOW_S = 0.2
 """Wall time between two updates of what is shown all the time [s]."""
@@ -54,6 +61,8 @@ class Box(CaptureRecords):
         Beside which the truth is written.
     truth_prefix : str
         How the names of the process variables of truth and faults begin.
+    windows : callable
+        Gives the windows of the detector that can be counted just now, by their first channel and the first one behind.
     """
 
     def __init__(
@@ -64,11 +73,13 @@ class Box(CaptureRecords):
         trigger: Trigger,
         truth: Path,
         truth_prefix: str,
+        windows: Callable[[], Sequence[tuple[int, int]]] = tuple,
     ) -> None:
         super().__init__(settings, tuple(attributes_of(settings)), self._positions)
         self.settings = settings
         self.overrun_next = False
-        self._witness, self._measuring, self._trigger = witness, measuring, trigger
+        self._witness, self._measuring, self._trigger, self._windows = witness, measuring, trigger, windows
+        self._counted: tuple[str, ...] = ()
         self._files = Files(settings, truth)
         self._plugged = asyncio.Event()
         self._plugged.set()
@@ -93,7 +104,7 @@ class Box(CaptureRecords):
                 raise SkipWrite
             case "FilePath":
                 value = as_folder(value)
-            case "Pulses":
+            case "Pulses" | "Rows":
                 value = max(value, 1)
             case "FileNumber":
                 value = max(value, 0)
@@ -126,12 +137,15 @@ class Box(CaptureRecords):
             if why:
                 raise ValueError(why)
             path = file_in(folder, name, self["FileNumber_RBV"], template)
-            await self._files.create(path, self["Pulses_RBV"], self._measuring.instrument.scanning)
+            counted = self._named_windows()
+            await self._files.create(path, self["Pulses_RBV"], self._measuring.instrument.scanning, counted)
         except FAILURES as error:
             await self._fail(f"no file can be opened: {error}")
             return
         if self["AutoIncrement_RBV"] == "Yes":
             await self.show_both("FileNumber", self["FileNumber_RBV"] + 1)
+        self._counted = counted
+        await self.columns.write(list(attributes_of(self.settings, counted)))
         self._opened_s, self._frames = self._witness.now(), 0
         await self.truth.file.write(to_record(str(self._files.truth_of(path))))
         for record, value in {
@@ -143,6 +157,19 @@ class Box(CaptureRecords):
         }.items():
             await self.show(record, value)
         await self._tell(IDLE, "")
+
+    def _named_windows(self) -> tuple[str, ...]:
+        """Return the names of the windows that are to be counted, in the order of the detector's.
+
+        Raises
+        ------
+        ValueError
+            If there are more than the detector has.
+        """
+        names = tuple(from_record(self["Windows_RBV"]).split())
+        if len(names) > (there := len(self._windows())):
+            raise ValueError(f"Windows names {len(names)} windows, {' '.join(names)}, and the detector has {there} set")
+        return names
 
     async def _close(self) -> None:
         await self._end_line()
@@ -175,7 +202,7 @@ class Box(CaptureRecords):
             timed=self["Mode_RBV"] == "Time",
             start=float(self["Start_RBV"]),
             step=float(self["Step_RBV"]),
-            pulses=int(self["Pulses_RBV"]),
+            pulses=int(self["Pulses_RBV"]) * int(self["Rows_RBV"]),
             gate_s=float(self["Gate_RBV"]),
             timeout_s=float(self["Timeout_RBV"]),
         )
@@ -183,8 +210,8 @@ class Box(CaptureRecords):
         why = plan.why_not()
         if self._files.pulses is None:
             why = "no file is open: put Open first"
-        elif self._files.pulses != plan.pulses:
-            why = f"Pulses = {plan.pulses} must stay {self._files.pulses}, as when the file was opened"
+        elif self._files.pulses != self["Pulses_RBV"]:
+            why = f"Pulses = {self['Pulses_RBV']} must stay {self._files.pulses}, as when the file was opened"
         if why:
             await self._fail(why)
             return
@@ -223,7 +250,22 @@ class Box(CaptureRecords):
     async def _follow(self, following: Following) -> None:
         """Follow a line to its end, however it ends, and have it written."""
         state, message = await self._to_its_end(following)
-        starts, gates, taken = following.found()
+        await self._hand_over(following, over=True)
+        await self._tell(state, message)
+
+    async def _hand_over(self, following: Following, *, over: bool) -> None:
+        """Have pulses written that were not yet: as many as make up rows, and all of a line that is over."""
+        assert self._files.pulses is not None
+        first = not following.given
+        starts, gates, taken = following.found(1 if over else self._files.pulses)
+        if not starts.size and not (over and first):
+            return
+        if not first:
+            self._line_number += 1  # each batch has noise of its own
+        further = max(1, -(-starts.size // self._files.pulses)) - first
+        if further:
+            await self.show("Line_RBV", self["Line_RBV"] + further)
+        since = float(starts[0]) if starts.size else following.line.armed_s
         self._written.put_nowait(
             Captured(
                 number=self._line_number,
@@ -232,17 +274,17 @@ class Box(CaptureRecords):
                 gates_s=gates,
                 frames=self._frames + np.cumsum(taken).astype(float),
                 taken=taken,
-                scene=self._witness.scene([one.source for one in self.settings.channels], following.line.armed_s),
+                scene=self._witness.scene([one.source for one in self.settings.channels], since),
                 gains=self._measuring.gains(),
                 foil=self._measuring.instrument.foil(),
+                windows=dict(zip(self._counted, self._windows(), strict=False)),
             )
         )
         self._frames += int(taken.sum())
-        await self._tell(state, message)
 
     async def _to_its_end(self, following: Following) -> tuple[str, str]:
         """Follow a line, and return what becomes of the box, and why."""
-        line = following.line
+        line, rows_s = following.line, time.monotonic()
         while True:
             left_s = line.left_s / self._witness.speed
             disarmed = await _set_within(self._disarmed, min(max(left_s, SHORTEST_TICK_S), TICK_S))
@@ -265,6 +307,9 @@ class Box(CaptureRecords):
                 return FAILED, f"{following.so_far} came {within}: {following.where}"
             if line.come:
                 await self.show("State_RBV", RUNNING)
+            if line.plan.pulses != self._files.pulses and time.monotonic() - rows_s > ROWS_S:
+                rows_s = time.monotonic()
+                await self._hand_over(following, over=False)
 
     async def show_always(self) -> None:
         """Show where the channels are, until all ends."""

@@ -1,7 +1,7 @@
 """What the columns of a line hold: what the box measured at each pulse, and what truly was so."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from whiteline.sim.full_field import FullFieldMicroscope
 from whiteline.sim.gated_counts import gated_monitors, gated_points, lit
+from whiteline.sim.gated_spectra import gated_windows, lines_of
 from whiteline.sim.gates import Gates
 from whiteline.sim.ioc.capture.settings import CaptureSettings
 from whiteline.sim.ioc.capture.witness import Scene
-from whiteline.sim.nanoprobe import Nanoprobe
+from whiteline.sim.nanoprobe import Lens, Nanoprobe
 from whiteline.sim.noise import Stream, generator, stream
 
 BANDWIDTH_S = 1e-3
@@ -23,12 +24,12 @@ Columns = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """What is known of a line when it is over.
+    """What is known of a line when it is over, or of some rows of one that is under way.
 
     Parameters
     ----------
     number : int
-        Of the line, since the IOC started: its noise depends on it.
+        Of the line, or of these rows, since the IOC started: the noise depends on it.
     opened_s : float
         When the file was opened: there the clock of the box begins [s].
     starts_s, gates_s : ndarray of float64, shape (pulses,)
@@ -43,6 +44,8 @@ class Captured:
         Of the amplifiers of the ion chambers [V/A].
     foil : str
         That in the beam of the reference chamber.
+    windows : mapping of str to (int, int)
+        First channel, and the first one behind it, of each window of the fluorescence detector that is counted.
     """
 
     number: int
@@ -54,15 +57,18 @@ class Captured:
     scene: Scene
     gains: Sequence[float]
     foil: str
+    windows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def attributes_of(settings: CaptureSettings) -> dict[str, dict[str, Any]]:
-    """Return the columns of what is measured, each with its attributes."""
+def attributes_of(settings: CaptureSettings, windows: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """Return the columns of what is measured, those of windows by name among them, each with its attributes."""
     found: dict[str, dict[str, Any]] = {name: {"unit": "s"} for name in ("time_start", "time_end")}
     for channel in settings.channels:
         for part in ("mean", "start", "end"):
             found[f"{channel.name}_{part}"] = {"unit": channel.unit, "noise": channel.noise}
-    found |= {f"{name}_counts": {"unit": "counts"} for name in settings.counters}
+    named = tuple(windows)
+    found |= {f"{name}_counts": {"unit": "counts"} for name in (*settings.counters, *named)}
+    found |= {f"{settings.detector}_events": {"unit": "counts"}} if named else {}
     found[f"{settings.detector}_frames"] = {"unit": "frames"}
     return found
 
@@ -74,6 +80,7 @@ def attributes_of_truth(settings: CaptureSettings, scanning: bool) -> dict[str, 
     found |= {"energy": {"unit": "eV"}, f"{settings.detector}_taken": {"unit": ""}}
     if scanning:
         found |= {"place_x": {"unit": "um"}, "place_y": {"unit": "um"}, "flux": {"unit": "1/s"}}
+        found |= {"defocus": {"unit": "depths of focus"}}
     return found
 
 
@@ -106,7 +113,9 @@ def columns_of(
         measured[f"{channel.name}_end"] = course.at(ends) + of_end
     gates = captured.scene.gates(starts, gates_s)
     counts, light = _counts(captured, gates, microscope, source)
-    measured |= {f"{name}_counts": one.astype(float) for name, one in zip(settings.counters, counts, strict=True)}
+    named = [f"{name}_counts" for name in (*settings.counters, *captured.windows)]
+    named += [f"{settings.detector}_events"] if captured.windows else []
+    measured |= {name: one.astype(float) for name, one in zip(named, counts, strict=True)}
     measured[f"{settings.detector}_frames"] = captured.frames
     truth[f"{settings.detector}_taken"] = captured.taken.astype(float)
     return measured, truth | light
@@ -115,11 +124,26 @@ def columns_of(
 def _counts(
     captured: Captured, gates: Gates, microscope: FullFieldMicroscope | Nanoprobe, source: np.random.Generator
 ) -> tuple[tuple[NDArray[np.int64], ...], Columns]:
-    """Return what the chambers counted, and what of the light is truth."""
+    """Return what the chambers and the windows counted, all of the detector behind them, and what of it is truth."""
     if isinstance(microscope, FullFieldMicroscope):
         energy = gates.energies(microscope.beam, source)
         return gated_monitors(microscope, gates, energy, captured.gains, captured.foil, source), {"energy": energy}
     light = lit(microscope, gates, gates.energies(microscope.beam, source))
     counts = gated_points(microscope, light, gates.length_s, captured.gains, captured.foil, source)
+    if captured.windows:
+        lines, windows = lines_of(microscope, light), tuple(captured.windows.values())
+        found, events = gated_windows(microscope.fluorescence, lines, gates.length_s, windows, source)
+        counts = (*counts, *found, events)
     place_x, place_y = light.place_um.T
-    return counts, {"energy": light.energy, "place_x": place_x, "place_y": place_y, "flux": light.photons_per_s}
+    truth = {"energy": light.energy, "place_x": place_x, "place_y": place_y, "flux": light.photons_per_s}
+    return counts, truth | {"defocus": _in_depths(microscope, light.defocus_mm, light.energy)}
+
+
+def _in_depths(
+    microscope: Nanoprobe, defocus_mm: NDArray[np.float64], energy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a defocus [mm] in depths of focus; NaN for mirrors, which have none that is told."""
+    if not isinstance(microscope.optic, Lens):
+        return np.full(energy.shape, np.nan)
+    depth = microscope.optic.zone_plate.depth_of_focus(float(energy.mean()))
+    return defocus_mm / depth * float(energy.mean()) / energy

@@ -1,7 +1,7 @@
 """The files of the capture box: its own, and beside it the truth of it; both are written in a thread of their own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -45,11 +45,11 @@ class Files:
         """Return where the truth of a file is written."""
         return self._truth.with_name(f"{self._truth.stem}-{path.stem}.h5")
 
-    async def create(self, path: Path, pulses: int, scanning: bool) -> None:
-        """Open both; errors as in `LinesFile`."""
+    async def create(self, path: Path, pulses: int, scanning: bool, windows: Iterable[str] = ()) -> None:
+        """Open both, with columns for windows of these names; errors as in `LinesFile`."""
 
         def both() -> tuple[LinesFile, LinesFile]:
-            measured = LinesFile(path, MEASURED, attributes_of(self._settings), pulses)
+            measured = LinesFile(path, MEASURED, attributes_of(self._settings, windows), pulses)
             columns = attributes_of_truth(self._settings, scanning)
             return measured, LinesFile(self.truth_of(path), TRUTH, columns, pulses)
 

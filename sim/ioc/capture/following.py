@@ -28,6 +28,13 @@ class Following:
         Knows where everything is.
     trigger : callable
         Gives pulses to the detector.
+
+    Attributes
+    ----------
+    held : float
+        Pulses that wait to be written, at the pace at which they can be for good.
+    given : int
+        How many `found` has returned.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class Following:
     ) -> None:
         self.line = line
         self.held = 0.0
+        self.given = 0
         self._channel, self._most_per_s, self._witness, self._trigger = channel, most_per_s, witness, trigger
         self._stands: float | None = None
         self._starts, self._gates, self._taken = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, bool)]
@@ -56,9 +64,19 @@ class Following:
         self._gates.append(gates)
         self._taken.append(self._trigger(starts, gates))
 
-    def found(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Return when pulses came, how long their gates were [s], and whether the detector took them."""
-        return np.concatenate(self._starts), np.concatenate(self._gates), np.concatenate(self._taken)
+    def found(self, multiple: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Return when pulses came that were not returned before, their gates [s], and whether the detector took them.
+
+        Parameters
+        ----------
+        multiple : int
+            The pulses that are returned are a multiple of so many.
+        """
+        starts, gates, taken = (np.concatenate(one) for one in (self._starts, self._gates, self._taken))
+        whole = starts.size // multiple * multiple
+        self._starts, self._gates, self._taken = [starts[whole:]], [gates[whole:]], [taken[whole:]]
+        self.given += whole
+        return starts[:whole], gates[:whole], taken[:whole]
 
     @property
     def so_far(self) -> str:

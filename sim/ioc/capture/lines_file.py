@@ -1,4 +1,4 @@
-"""A file that grows by a line at a time, while others read it: a table of columns, each lines × pulses."""
+"""A file that grows by a row at a time, or several, while others read it: a table of columns, each rows × pulses."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Attributes = Mapping[str, Any]
 
 
 class LinesFile:
-    """A file that is open for lines of one length.
+    """A file that is open for rows of one length; a line is one of them, or several.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class LinesFile:
     columns : mapping of str to mapping
         Attributes of each column, by its name.
     pulses : int
-        Of each line.
+        Of each row.
 
     Raises
     ------
@@ -51,21 +51,25 @@ class LinesFile:
             raise
 
     def append(self, line: Mapping[str, NDArray[np.float64]]) -> None:
-        """Append a line; a column that it lacks, or that is too short, is filled up with NaN.
+        """Append the pulses of a line, or the next ones of it: whole rows, the last of them filled up with NaN.
+
+        A column that it lacks is NaN; of no pulses there is one row of NaN.
 
         Raises
         ------
         OSError
             If it cannot be written.
         """
+        rows = max(1, -(-max((values.size for values in line.values()), default=0) // self.pulses))
         for name, column in self._columns.items():
-            values = np.full(self.pulses, np.nan)
+            values = np.full((rows, self.pulses), np.nan)
             if name in line:
-                values[: line[name].size] = line[name]
-            column.resize(self.lines + 1, axis=0)
-            column.id.write_direct_chunk((self.lines, 0), values)
+                values.ravel()[: line[name].size] = line[name]
+            column.resize(self.lines + rows, axis=0)
+            for number, row in enumerate(values):
+                column.id.write_direct_chunk((self.lines + number, 0), row)
             column.flush()
-        self.lines += 1
+        self.lines += rows
 
     def close(self) -> None:
         """Close the file."""

@@ -20,6 +20,7 @@ SETTINGS = {
     "Start": 0.0,
     "Step": 1.0,
     "Pulses": 1,
+    "Rows": 1,
     "Gate": 0.0,
     "Timeout": 10.0,
     "FilePath": Long(),
@@ -28,6 +29,7 @@ SETTINGS = {
     "FileTemplate": Long("%s%s_%6.6d.h5"),
     "AutoIncrement": no_yes("Yes"),
     "CreateDirectory": 0,
+    "Windows": Long(),
 }
 BUTTONS = {
     "Arm": one_of("Done", "Arm"),

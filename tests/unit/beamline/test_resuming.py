@@ -39,6 +39,7 @@ def test_nothing_is_told_where_nothing_has_changed_but_what_plans_set() -> None:
         camera_binning=2,
         camera_exposure=0.1,
         camera_z_zero=[None, 1.0],
+        capture_x_zero=0.05,
         mono_calibration=THEN.to_json(),
     )
     now = device(
@@ -46,6 +47,7 @@ def test_nothing_is_told_where_nothing_has_changed_but_what_plans_set() -> None:
         camera_binning=2,
         camera_exposure=3.0,
         camera_z_zero=[float("nan"), 1.0],
+        capture_x_zero=float("nan"),  # not known before the first line of a session
         mono_calibration=THEN.to_json(),
     )
     assert differences(run, now) == ()

@@ -41,6 +41,18 @@ def test_a_line_by_the_clock_moves_nothing() -> None:
     assert line.rate == pytest.approx(100)
 
 
+def test_some_rows_of_a_line_are_where_they_are_in_the_whole() -> None:
+    line = FlyLine("rotation", 180.0, -0.5, 360, 0.1, rows=90)
+    assert line.row_pulses == 4
+    part = line.of_rows(10, 80)
+    assert part == FlyLine("rotation", 160.0, -0.5, 320, 0.1, rows=80)
+    assert (part.last, part.velocity, part.run_up(0.5)) == (line.last, line.velocity, line.run_up(0.5))
+    assert line.of_rows(0, 90) == line
+    for first, count, sentence in ((90, 1, "first row of a line 90"), (80, 11, "number of rows of a line 11")):
+        with pytest.raises(OutOfRange, match=sentence):
+            line.of_rows(first, count)
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
@@ -52,6 +64,8 @@ def test_a_line_by_the_clock_moves_nothing() -> None:
         ({"gate_s": 5000.0}, "dwell of a fly scan 5000 s must lie between 0 and 3600 s"),
         ({"channel": "", "step": 0.001}, "gate of pulses by the clock 0.01 s must not exceed the period of 0.001 s"),
         ({"channel": "", "step": -1.0}, "period of pulses by the clock -1 s must be a finite number above 0"),
+        ({"rows": 4}, "rows of a line 4 must divide its 10 pulses"),
+        ({"rows": 0}, "rows of a line 0 must divide its 10 pulses"),
         ({"even_s": -1.0}, "even_s of a fly scan -1 s must be finite"),
     ],
 )

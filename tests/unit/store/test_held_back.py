@@ -208,3 +208,27 @@ def test_documents_whose_descriptor_is_missing_are_counted_and_left_out() -> Non
     held = HeldBack()
     assert list(held("event", {"descriptor": "gone", "seq_num": 1, "data": {}})) == []
     assert held.orphans == 1
+
+
+def test_rows_that_are_flown_anew_replace_the_first_ones_whatever_their_batches() -> None:
+    """A line of many rows is told of in batches while it goes on; after a pause it is flown anew, at another pace."""
+
+    def batch(number: int, first: int, count: int) -> dict[str, Any]:
+        rows = {"start": first, "stop": first + count}
+        told = {"start": number, "stop": number + count}
+        return {"uid": f"r/{first}", "stream_resource": "r", "descriptor": "d", "indices": rows, "seq_nums": told}
+
+    told = [batch(1, 0, 15), batch(16, 15, 14), batch(30, 29, 10), batch(1, 40, 17), batch(18, 57, 40)]
+    documents: list[tuple[str, dict[str, Any]]] = [
+        ("descriptor", {"uid": "d", "name": "fly", "data_keys": {"x": {"external": "STREAM:"}}}),
+        *(("stream_datum", one) for one in told),
+        ("stop", {}),
+    ]
+    at_once = HeldBack()
+    for document in documents:
+        list(at_once(*document))
+    assert at_once.too_late  # so the store writes the run again, held to its end
+    held = HeldBack(to_the_end=True)
+    through = [one for document in documents for name, one in held(*document) if name == "stream_datum"]
+    assert [(one["indices"]["start"], one["seq_nums"]["start"]) for one in through] == [(40, 1), (57, 18)]
+    assert sorted(one.index for one in held.discarded if one.index is not None) == list(range(39))
