@@ -1,7 +1,8 @@
-"""The spectrum of a rectangle of the map, with its fits: mean optical density at each energy, from the frames' files.
+"""The spectrum of a rectangle of the map, with its fits: its mean at each energy.
 
-A rectangle of many pixels is sampled on a grid, as the mean of the map is: 16 000 pixels tell its mean as well as all
-of them do. Only pixels that are good at every energy count, so that all energies are of the same pixels.
+Of a stack that is the optical density, from the frames' files: a rectangle of many pixels is sampled on a grid, as the
+mean of the map is, as 16 000 pixels tell its mean as well as all of them do. Of a raster it is what a line counts per
+incident beam, in all pixels. Only pixels that are good at every energy count, so all energies are of the same ones.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 
 from whiteline.analysis.live.alignment import Place
 from whiteline.analysis.live.edge_maps import PreparedRows
+from whiteline.analysis.live.planes import Planes
+from whiteline.analysis.live.raster import per_photon
 from whiteline.analysis.live.recipes import Recipe
 from whiteline.analysis.live.sample import FAR_APART, PIXELS, Sample, SampledFrame
 from whiteline.analysis.live.settings import Settings
@@ -53,8 +56,8 @@ class Rectangle:
         return max(1, int(np.sqrt((self.bottom - self.top) * (self.right - self.left) / PIXELS)))
 
     def of(self, image: Any) -> Any:
-        """Return the part of an image, shape (Y, X), that lies inside."""
-        return image[self.top : self.bottom, self.left : self.right]
+        """Return the part of an image, or of several, shape (…, Y, X), that lies inside."""
+        return image[..., self.top : self.bottom, self.left : self.right]
 
 
 class RegionSpectrum:
@@ -83,14 +86,16 @@ class RegionSpectrum:
         known, self._frames = self._frames, {}
         for index, step in enumerate(rows.steps):
             self._frames[step] = known[step] if step in known else self._sampled(rows, index)
-        if not self._frames:
-            return None
-        sample = Sample.of(list(self._frames.values()))
-        chosen = sample.good
-        number = int(np.count_nonzero(chosen))
-        if not number:
-            return None
-        return fit_spectrum(sample.energies, *sample.mean(chosen), self._settings, pixels=number)
+        return _fitted(list(self._frames.values()), self._settings)
+
+    def of_planes(self, planes: Planes) -> FittedSpectrum | None:
+        """Return the spectrum of the maps of a raster; None if no pixel is good at all energies."""
+        inside = self.rectangle.of(planes.value), self.rectangle.of(planes.variance)
+        if self._settings.incident_current:
+            inside = per_photon(planes.energies, *inside)
+        parts = zip(map(float, planes.energies), *inside, strict=True)
+        frames = [SampledFrame(energy, value.ravel(), variance.ravel(), 1.0) for energy, value, variance in parts]
+        return _fitted(frames, self._settings)
 
     def _sampled(self, rows: PreparedRows, index: int) -> SampledFrame:
         recipe, place = rows.steps[index]
@@ -101,6 +106,17 @@ class RegionSpectrum:
         )
         near = place.resampled(rows.shape) and step < FAR_APART
         return SampledFrame(recipe.energy, density, variance, 1 / mean_noise_gain() if near else 1.0)
+
+
+def _fitted(frames: list[SampledFrame], settings: Settings) -> FittedSpectrum | None:
+    if not frames:
+        return None
+    sample = Sample.of(frames)
+    chosen = sample.good
+    number = int(np.count_nonzero(chosen))
+    if not number:
+        return None
+    return fit_spectrum(sample.energies, *sample.mean(chosen), settings, pixels=number)
 
 
 def mean_of(value: Any, error: Any, rectangle: Rectangle) -> tuple[float, float, int]:

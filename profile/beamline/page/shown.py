@@ -56,7 +56,7 @@ class Regions:
     def __init__(self, shown: Shown, workers: ThreadPoolExecutor) -> None:
         self._shown, self._workers = shown, workers
         self._lock = threading.Lock()
-        self._known: dict[Any, tuple[RegionSpectrum, int, FittedSpectrum | None, str]] = {}
+        self._known: dict[Any, tuple[RegionSpectrum, tuple[int, bool], FittedSpectrum | None, str]] = {}
         self._busy: dict[Any, Future[None]] = {}
 
     def spectrum(self, rectangle: Rectangle, results: Results) -> tuple[FittedSpectrum | None, str]:
@@ -69,27 +69,44 @@ class Regions:
         results : Results
             Of the run, as they are shown.
         """
-        key, frames = (results.uid, results.position, rectangle), len(results.frames)
+        key, newest = (results.uid, results.position, rectangle), _newest(results)
         with self._lock:
             known = self._known.get(key)
-            if (known is None or known[1] != frames) and key not in self._busy:
-                self._busy[key] = self._workers.submit(self._work, key, results.position, frames)
+            if (known is None or known[1] != newest) and key not in self._busy:
+                self._busy[key] = self._workers.submit(self._work, key, results, newest)
             return (None, "reading the frames …") if known is None else known[2:]
 
-    def _work(self, key: Any, position: int | None, frames: int) -> None:
+    def _work(self, key: Any, results: Results, newest: Any) -> None:
         with self._lock:
             known = self._known.get(key)
         one = known[0] if known is not None else RegionSpectrum(key[2], self._shown.settings)
         found, why = None, ""
         try:
-            rows = self._shown.rows(position)
-            found = None if rows is None else one.of(rows)
-            if found is None:
-                why = "no pixel of it is good at every energy" if rows is not None else "this run has no frames"
+            found, why = self._found(one, results)
         except (OSError, ValueError) as error:
             why = str(error)
         with self._lock:
-            self._known[key] = one, frames, found, why
+            self._known[key] = one, newest, found, why
             while len(self._known) > self.MOST:
                 del self._known[next(iter(self._known))]
             del self._busy[key]
+
+    def _found(self, one: RegionSpectrum, results: Results) -> tuple[FittedSpectrum | None, str]:
+        if results.kind == "raster":
+            if results.planes is None:
+                return None, "no spectrum, as there is no complete map at one of several energies"
+            found = one.of_planes(results.planes)
+        else:
+            rows = self._shown.rows(results.position)
+            if rows is None:
+                return None, "this run has no frames"
+            found = one.of(rows)
+        return found, "" if found is not None else "no pixel of it is good at every energy"
+
+
+def _newest(results: Results) -> tuple[int, bool]:
+    """Return what changes when there is more for a spectrum: frames of a stack, or complete maps of a raster."""
+    if results.kind == "raster":
+        # a line that was taken again is in the last maps, without there being one more
+        return 0 if results.planes is None else results.planes.energies.size, results.over
+    return len(results.frames), False

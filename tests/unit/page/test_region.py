@@ -1,14 +1,19 @@
-"""The spectrum of a region that was drawn, against the truth of a made stack; and which pixels are in it."""
+"""The spectrum of a region that was drawn, against the truth of made stacks and rasters; and which pixels are in it."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from making_rasters import raster
 from making_runs import Made, references, usual_energies
 
-from whiteline.analysis.live import LiveXanes
+from whiteline.analysis.live import LiveXanes, Results
 from whiteline.analysis.maps.map import Map
 from whiteline.beamline.page.region import Rectangle, RegionSpectrum, mean_of
+from whiteline.beamline.page.shown import Regions
 from whiteline.beamline.page.view import Picture
 
 
@@ -79,6 +84,87 @@ def test_a_large_region_is_sampled() -> None:
     assert Rectangle(0, 100, 0, 100).step == 1
     large = Rectangle(0, 2048, 0, 2048)
     assert large.step == 16
+
+
+Ask = Callable[[Rectangle, Results], tuple[Any, str]]
+
+
+class Watched:
+    """A run that is shown, of a live analysis."""
+
+    def __init__(self) -> None:
+        self.live = LiveXanes(references=references(), name="page")
+        self.settings, self.rows = self.live.settings, self.live.rows
+
+
+@pytest.fixture
+def watched() -> Iterator[tuple[LiveXanes, Ask]]:
+    """A live analysis, and what asks for the spectrum of a rectangle until it is worked out."""
+    shown = Watched()
+    with ThreadPoolExecutor(1) as workers:
+        regions = Regions(shown, workers)  # type: ignore[arg-type]
+
+        def ask(rectangle: Rectangle, results: Results) -> tuple[Any, str]:
+            regions.spectrum(rectangle, results)
+            workers.submit(lambda: None).result(60)  # one thread: what was asked before is done
+            return regions.spectrum(rectangle, results)
+
+        yield shown.live, ask
+    shown.live.close()
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_region_of_a_raster_has_a_spectrum_too(watched: tuple[LiveXanes, Ask], backwards: bool, seed: int) -> None:
+    live, ask = watched
+    documents = list(raster(seed, backwards=backwards))
+    left, right = Rectangle(2, 9, 0, 3), Rectangle(2, 9, 11, 14)
+    half = next(n for n, (_, one) in enumerate(documents) if one.get("seq_num") == 12 * 14 * 8 + 40)
+    for pair in documents[:half]:
+        live(*pair)
+    so_far = live.wait(60)
+    early, _ = ask(left, so_far)
+    assert early.energy.size == 8  # that at which the map is not complete is not among them
+    for pair in documents[half:]:
+        live(*pair)
+    results = live.wait(60)
+    assert results.planes is not None
+    assert results.spectrum is not None
+    assert results.spectrum.e0 is not None
+    for region, truth in ((left, np.linspace(0, 1, 14)[:3].mean()), (right, np.linspace(0, 1, 14)[11:].mean())):
+        found, why = ask(region, results)
+        assert why == ""
+        assert found.pixels == 7 * 3
+        assert (np.diff(found.energy) > 0).all()
+        stack = region.of(results.planes.value).reshape(results.energies.size, -1)
+        np.testing.assert_allclose(found.absorption, stack.mean(axis=1)[np.argsort(results.energies)], rtol=1e-5)
+        at = found.combination.names.index("LiNiO2")
+        fraction, error = float(found.combination.fractions[at]), float(found.combination.fraction_errors[at])
+        print(f"fraction {fraction:.4f} ± {error:.4f}, truly {truth:.4f}")
+        assert abs(fraction - truth) < 5 * error
+
+
+def test_a_region_of_a_raster_over_a_chamber_s_current_is_per_photon(seed: int) -> None:
+    live = LiveXanes(references=references(), incident_current=True)
+    for pair in raster(seed):
+        live(*pair)
+    results = live.wait(60)
+    live.close()
+    assert results.planes is not None
+    assert results.spectrum is not None
+    whole = RegionSpectrum(Rectangle(0, 12, 0, 14), live.settings).of_planes(results.planes)
+    assert whole is not None
+    assert whole.pixels == results.spectrum.pixels == 12 * 14
+    np.testing.assert_allclose(whole.absorption, results.spectrum.absorption, rtol=1e-5)
+
+
+def test_without_a_complete_map_a_region_has_no_spectrum(watched: tuple[LiveXanes, Ask], seed: int) -> None:
+    live, ask = watched
+    for name, document in raster(seed):
+        if name != "stop" and document.get("seq_num", 0) < 12 * 14:
+            live(name, document)
+    found, why = ask(Rectangle(2, 9, 0, 3), live.wait(60))
+    assert found is None
+    assert why == "no spectrum, as there is no complete map at one of several energies"
 
 
 def test_the_mean_of_a_map_is_over_its_known_pixels() -> None:
