@@ -37,6 +37,8 @@ class Lit:
         Where it fell on average, in the frame of the sample (x, y) [µm].
     thickness_um : ndarray of float64, shape (gates, species)
         Of each species under the spot, averaged along its path [µm].
+    defocus_mm : ndarray of float64, shape (gates,)
+        How far downstream of the sample the focus was [mm].
     """
 
     energy: NDArray[np.float64]
@@ -44,6 +46,7 @@ class Lit:
     sigma_nm: NDArray[np.float64]
     place_um: NDArray[np.float64]
     thickness_um: NDArray[np.float64]
+    defocus_mm: NDArray[np.float64]
 
 
 def lit(nanoprobe: Nanoprobe, gates: Gates, energy: NDArray[np.float64]) -> Lit:
@@ -67,19 +70,19 @@ def lit(nanoprobe: Nanoprobe, gates: Gates, energy: NDArray[np.float64]) -> Lit:
     # the shadows of the sample are those of one angle: a raster does not turn it
     rotation = float(gates.moments[len(gates.moments) // 2].rotation_deg)
     thickness = thickness_along(nanoprobe.sample, place, sigma, gates.path_um, rotation)
-    return Lit(energy, photons, sigma, place, thickness)
+    return Lit(energy, photons, sigma, place, thickness, found[:, 5])
 
 
-def _spot(nanoprobe: Nanoprobe, readings: Readings) -> tuple[float, float, float, float, float]:
-    """Return flux, σ (x, y), and place (x, y) of the spot over a stage that stands at 0."""
+def _spot(nanoprobe: Nanoprobe, readings: Readings) -> tuple[float, ...]:
+    """Return flux, σ (x, y), place (x, y) and defocus of the spot over a stage that stands at 0."""
     mono = nanoprobe.beam.monochromator
     try:
         energy = mono.energy(readings.bragg, readings.time_s, readings.thermal_jump_urad)
         spot = nanoprobe.spot(replace(readings, sample_um=(0.0, 0.0)), energy)
     except ValueError:
         # nothing is reflected
-        return 0.0, 1.0, 1.0, 0.0, 0.0
-    return spot.photons_per_s, *spot.sigma_nm, *spot.place_um
+        return 0.0, 1.0, 1.0, 0.0, 0.0, 0.0
+    return spot.photons_per_s, *spot.sigma_nm, *spot.place_um, spot.defocus
 
 
 def at_energies(

@@ -83,9 +83,10 @@ def _write_raster(request: Request, maps: ScannedMaps, path: Path) -> None:
         mono = group(instrument, "monochromator", "NXmonochromator")
         field(mono, "energy", nowhere if energies is None else energies, "eV")
         for key in maps.signals:
-            field(
-                group(instrument, plain(key), "NXdetector"), "data", points.numbers(key), points.unit(key) or "counts"
-            )
+            # of a chamber that a capture box counts there are the counts, and the rate
+            counted = key if key in points else f"{key}_counts"
+            detector = group(instrument, plain(key), "NXdetector")
+            field(detector, "data", points.numbers(counted), points.unit(counted) or "counts")
         if maps.incident is not None and maps.incident in points:
             incident = group(instrument, plain(maps.incident), "NXdetector")
             field(incident, "data", points.numbers(maps.incident), points.unit(maps.incident) or "counts")

@@ -160,8 +160,9 @@ class Binned:
         incident: int,
         *,
         reference: float | None = None,
-        incident_noise: bool = True,
+        incident_noise: float = True,
         centre: bool = True,
+        counted: Map | None = None,
         name: str = "",
     ) -> Map:
         """Return counts per incident beam: sum of the counts over sum of the incident ones, times a reference.
@@ -176,10 +177,14 @@ class Binned:
         reference : float, optional
             Incident counts to which all pixels are brought; the median over the pixels if it is not given, so that
             counts stay of the size of counts.
-        incident_noise : bool
-            Whether the incident beam was counted by photons, so that its noise by Poisson is in the error.
+        incident_noise : float
+            Variance of the incident counts over that of Poisson: 1 if single photons were counted, or true; 0, or
+            false, if they are known so much better that their noise is left out.
         centre : bool
             Whether pixels are brought to their centres by the slope of the map, see `centring`.
+        counted : Map, optional
+            Counts of the channel as they are to be taken, such as corrected for dead time; the sums themselves if they
+            are not given.
         name : str
             Of the map.
 
@@ -188,16 +193,14 @@ class Binned:
         OutOfRange
             If the reference is not positive.
         """
-        beam, counted = self.sums[incident], self.sums[channel]
-        lit = self.visited & (beam > 0)
+        beam, given = self.sums[incident], self.counts(channel) if counted is None else counted
+        lit = self.visited & (beam > 0) & given.valid
         if reference is None:
             reference = float(np.median(beam[lit])) if lit.any() else 1.0
         require_positive(reference, "reference of I0", "counts")
         usable = np.where(lit, beam, 1.0)
-        ratio = counted / usable
-        square = np.maximum(self.squares[channel], np.minimum(self.visits, 1) ** 2)
-        if incident_noise:
-            square = square + ratio**2 * self.squares[incident]
+        ratio = given.value / usable
+        square = given.error**2 + incident_noise * ratio**2 * self.squares[incident]
         error = reference * np.sqrt(square) / usable
         found = Map.masked(name or "counts per incident beam", "counts", reference * ratio, error, lit)
         return centred(found, *self.offsets) if centre else found

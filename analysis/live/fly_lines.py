@@ -1,27 +1,42 @@
 """Maps of a fly raster that grow line by line: each line is read once, and added to the sums of its map.
 
+Fluorescence lines are corrected for the dead time of their detector by all that it has counted in each pixel. The
+current of a chamber was turned into counts, and these are not photons one by one: how much it is known better or worse
+than by so many photons shows in how counts of neighbouring pulses scatter.
+
 A line that was taken again after it had been added replaces the first: then all lines are added anew, as they are if no
 grid was planned, or the sample lies beside it.
+
+Of several energies each whole map is brought back by what the sample has drifted against the first one. Errors hold the
+noise of counting, and not what is left of the drift.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whiteline.analysis.fluorescence.dead_time import correct_dead_time
 from whiteline.analysis.fly.binning import Binned
 from whiteline.analysis.fly.grid import Grid
+from whiteline.analysis.live.results import FrameFound
 from whiteline.analysis.maps.map import Map
-from whiteline.analysis.runs.fly_maps import axis_columns, planned_or_measured
+from whiteline.analysis.runs.fly_maps import axis_columns, places_of, planned_or_measured
 from whiteline.analysis.runs.fly_table import COUNTS
 from whiteline.analysis.runs.places import Place
 from whiteline.analysis.runs.pulses import Pulses, require_pulses
 from whiteline.analysis.runs.run import Run
-from whiteline.analysis.runs.spectra import INCIDENT
+from whiteline.analysis.runs.spectra import CHAMBERS, INCIDENT
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
 Numbers = NDArray[np.float64]
+
+FEWEST_PULSES = 8
+"""Of a line by which the scatter of the beam is told."""
+
+MEDIAN_OF_CHI2 = 0.4549
+"""Median of the square of a standard normal number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +53,16 @@ class FlyMaps:
         Dwell that each pixel received [s], of the same shape.
     troubles : tuple of str
         What detectors have missed.
+    counted : mapping of str to (ndarray, ndarray)
+        What the chambers counted, as `lines`, but per mean incident beam of each line: while the beam is steady along
+        a line, this is known better.
     """
 
     grid: Grid
     lines: Mapping[str, tuple[Numbers, Numbers]]
     coverage: Numbers
     troubles: tuple[str, ...]
+    counted: Mapping[str, tuple[Numbers, Numbers]] = field(default_factory=dict)
 
 
 class FlyLines:
@@ -53,6 +72,12 @@ class FlyLines:
     ----------
     incident : str, optional
         Counter of the beam before the sample; "incident" if it is not given and there is one.
+
+    Attributes
+    ----------
+    moved : dict of int to FrameFound or None
+        By how much whole maps were found to have moved against the first one, by their number; None if that is not
+        known.
     """
 
     def __init__(self, incident: str | None = None) -> None:
@@ -61,6 +86,9 @@ class FlyLines:
         self._sums: dict[int, Binned] = {}
         self._added: dict[int, Place] = {}
         self._planned = True
+        self._scatter: dict[str, list[float]] = {}
+        self._back: dict[int, tuple[float, float]] = {}
+        self.moved: dict[int, FrameFound | None] = {}
 
     def follow(self, run: Run) -> FlyMaps:
         """Add the lines that have come, and return the maps.
@@ -79,32 +107,64 @@ class FlyLines:
         assert self._grid is not None
         beam, others = self._channels(pulses)
         number = shape[0] if len(shape) == 3 else 1
-        found = {}
-        empty = Binned.empty(self._grid, len(table.counters))
+        found: dict[str, tuple[Numbers, Numbers]] = {}
+        counted: dict[str, tuple[Numbers, Numbers]] = {}
+        empty = Binned.empty(self._grid, len(table.counters) + (table.busy is not None))
         planes = [self._sums.get(plane, empty) for plane in range(number)]
         reference = self._reference(beam)
+        noise = {one: float(np.median(found)) for one, found in self._scatter.items() if found}
+        beam_noise = 1.0 if beam is None else noise.get(table.counters[beam], 1.0)
         for channel, counter in others:
-            maps = [_map(one, channel, beam, reference) for one in planes]
+            busy = table.busy if counter in table.windows else None
+            own = noise.get(counter, 1.0)
+            maps = [_map(one, channel, own, busy, beam, beam_noise, reference) for one in planes]
             value, variance = np.array([one.value for one in maps]), np.array([one.error**2 for one in maps])
             pair = (value, variance) if len(shape) == 3 else (value[0], variance[0])
             found[f"{table.prefix}{counter}"] = pair
+            if counter in CHAMBERS and beam is not None and len(shape) == 3:
+                counted[counter] = _per_beam_of_line(planes, channel, own, beam, reference)
         coverage = np.array([one.coverage for one in planes])
-        return FlyMaps(self._grid, found, coverage if len(shape) == 3 else coverage[0], table.troubles)
+        return FlyMaps(self._grid, found, coverage if len(shape) == 3 else coverage[0], table.troubles, counted)
+
+    def bring_back(self, plane: int, found: FrameFound | None, shape: tuple[int, ...]) -> None:
+        """Note by how much a map has moved, and bring it back onto the first one: its lines are added anew.
+
+        Parameters
+        ----------
+        plane : int
+            Which map.
+        found : FrameFound or None
+            Its shift; it stays where it is if that is not to be believed.
+        shape : tuple of int
+            Of the raster.
+        """
+        self.moved[plane] = found
+        if found is None or not found.trusted or self._grid is None:
+            return
+        self._back[plane] = found.shift_y * self._grid.step_y, found.shift_x * self._grid.step_x
+        del self._sums[plane]
+        self._added = {line: place for line, place in self._added.items() if (line - 1) // shape[-2] != plane}
+
+    def back_px(self, plane: int) -> tuple[float, float]:
+        """Return by how much a map was brought back (y, x) [px]."""
+        y, x = self._back.get(plane, (0.0, 0.0))
+        return (y / self._grid.step_y, x / self._grid.step_x) if self._grid is not None else (0.0, 0.0)
 
     def _add(self, pulses: Pulses, shape: tuple[int, ...]) -> None:
         table = pulses.table
-        slow, fast = axis_columns(pulses)
-        key = table.keys[slow]
+        key = table.keys[axis_columns(pulses)[0]]
         places = {point.seq_num: point.places[key] for point in table.stream.points if key in point.places}
         replaced = any(self._added[line] != place for line, place in places.items() if line in self._added)
         if replaced or not self._planned:
-            self._grid, self._sums, self._added = None, {}, {}
+            self._grid, self._sums, self._added, self._scatter = None, {}, {}, {}
+            self._back, self.moved = {}, {}
         fresh = [place for place, line in enumerate(table.lines) if int(line) not in self._added]
         if not fresh and self._grid is not None:
             return
         lines = slice(fresh[0] if fresh else 0, fresh[-1] + 1 if fresh else 0)
-        y, x, gate = table.read(slow, lines), table.read(fast, lines), table.gate_s(lines)
-        counts = [table.read(f"{one}{COUNTS}", lines) for one in table.counters]
+        (y, x), gate = places_of(pulses, lines), table.gate_s(lines)
+        columns = [f"{one}{COUNTS}" for one in table.counters] + ([] if table.busy is None else [table.busy[0]])
+        counts = [table.read(one, lines) for one in columns]
         if self._grid is None:
             self._grid = planned_or_measured(pulses, y, x)
             self._planned = self._grid == planned_or_measured(pulses, y[:0], x[:0])
@@ -112,11 +172,16 @@ class FlyLines:
         # lines that were added before, and lie between those that are new, are not added again
         new = np.array([int(one) not in self._added for one in numbers], bool)
         plane_of = (numbers - 1) // shape[-2]
+        back = np.array([self._back.get(int(one), (0.0, 0.0)) for one in plane_of]).reshape(-1, 2)
+        y, x = y - back[:, :1], x - back[:, 1:]
+        for counter, counted in zip(table.counters, counts, strict=False):
+            if counter in CHAMBERS:
+                self._scatter.setdefault(counter, []).extend(scatter_over_poisson(counted[new], gate[new]))
         for plane in np.unique(plane_of[new]):
             of_plane = new & (plane_of == plane)
             before = self._sums.get(int(plane)) or Binned.empty(self._grid, len(counts))
-            counted = [one[of_plane] for one in counts]
-            self._sums[int(plane)] = before.add(y[of_plane], x[of_plane], gate[of_plane], counted)
+            own = [one[of_plane] for one in counts]
+            self._sums[int(plane)] = before.add(y[of_plane], x[of_plane], gate[of_plane], own)
         # a line of which nothing is known yet may be on its way into its file
         known = ~np.isnan(gate).all(axis=1)
         self._added |= {int(line): places[int(line)] for line in numbers[new & known]}
@@ -129,7 +194,9 @@ class FlyLines:
         if self._incident is not None and wanted not in counters:
             raise UnreadableRun(f"{pulses.run} has no counter {self._incident!r}; it has {', '.join(counters)}")
         beam = counters.index(wanted) if wanted in counters else None
-        return beam, [(channel, one) for channel, one in enumerate(counters) if channel != beam]
+        others = [(channel, one) for channel, one in enumerate(counters) if channel != beam]
+        # elements first: they are what a map is mostly about
+        return beam, sorted(others, key=lambda one: one[1] in CHAMBERS)
 
     def _reference(self, beam: int | None) -> float:
         """Return the incident counts to which all maps are brought, so that those of all energies compare."""
@@ -140,7 +207,60 @@ class FlyLines:
         return float(np.median(every)) if every.size else 1.0
 
 
-def _map(binned: Binned, channel: int, beam: int | None, reference: float) -> Map:
+def _per_beam_of_line(
+    planes: Sequence[Binned], channel: int, noise: float, beam: int, reference: float
+) -> tuple[Numbers, Numbers]:
+    value, variance = [], []
+    for one in planes:
+        raw, light = one.counts(channel), one.counts(beam).value
+        known = np.isfinite(light).any(axis=1)
+        mean = np.full((len(light), 1), np.nan)
+        mean[known, 0] = np.nanmean(light[known], axis=1)
+        scale = reference / np.where(mean > 0, mean, np.nan)
+        value.append(raw.value * scale)
+        variance.append(noise * (raw.error * scale) ** 2)
+    return np.array(value), np.array(variance)
+
+
+def scatter_over_poisson(counts: Numbers, gate_s: Numbers) -> list[float]:
+    """Return the variance of counts over that of as many single photons, for each line in which it can be told.
+
+    Parameters
+    ----------
+    counts : ndarray of float64, shape (lines, pulses)
+        Of a beam that changes little from pulse to pulse.
+    gate_s : ndarray of float64, of the same shape
+        Over which they were counted [s].
+    """
+    found = []
+    for values, gates in zip(counts, gate_s, strict=True):
+        known = (values > 0) & (gates > 0)
+        rate, mean = values[known] / gates[known], values[known].mean() if known.any() else 0.0
+        if rate.size < FEWEST_PULSES:
+            continue
+        # a slope is no noise: second differences of normal numbers have a variance of 6 σ²
+        apart = np.diff(rate, 2) / rate[1:-1]
+        found.append(float(np.median(apart**2) / (6 * MEDIAN_OF_CHI2) * mean))
+    return found
+
+
+def _map(
+    binned: Binned,
+    channel: int,
+    noise: float,
+    busy: tuple[str, float, float] | None,
+    beam: int | None,
+    beam_noise: float,
+    reference: float,
+) -> Map:
+    """Return a map per incident beam; `noise` is the variance of its counts over that of Poisson."""
+    counted = binned.counts(channel)
+    counted = Map(counted.name, counted.unit, counted.value, np.sqrt(noise) * counted.error, counted.valid)
+    if busy is not None:
+        _, dead_time, elements = busy
+        # elements that are equally busy count as one would in so much more time
+        dwell = np.where(binned.visited, binned.coverage, 1.0) * elements
+        counted = correct_dead_time(counted, binned.sums[-1], dwell, dead_time)
     if beam is None:
-        return binned.counts(channel)
-    return binned.normalised(channel, beam, reference=reference)
+        return counted
+    return binned.normalised(channel, beam, reference=reference, incident_noise=beam_noise, counted=counted)

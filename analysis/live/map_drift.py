@@ -1,7 +1,8 @@
 """How far the maps of a raster at several energies have moved against the first one.
 
-The map of the line that counts most at the first energy is compared: the line whose edge is scanned is dark there, but
-what else is in the sample is not.
+What shows most at the first energy is compared: the map that varies most beyond its noise. The line whose edge is
+scanned is dark there, but what else is in the sample is not, nor is the beam behind it; and a beam that does not pass
+the sample shows nothing, however much it counts.
 """
 
 from collections.abc import Mapping
@@ -39,8 +40,8 @@ def drift_of_map(
     """
     if newest < 1 or not lines:
         return None
-    counts = {key: float(np.nansum(value[0])) for key, (value, _) in lines.items()}
-    value, _ = lines[max(counts, key=counts.__getitem__)]
+    shows = {key: _contrast(value[0], variance[0]) for key, (value, variance) in lines.items()}
+    value, _ = lines[max(shows, key=shows.__getitem__)]
     # of a run that goes on with another one, the first maps are in that one
     first = next((one for one in value[:newest] if np.isfinite(one).all()), value[0])
     last = value[newest]
@@ -66,3 +67,10 @@ def drift_of_map(
         detail_error=np.nan,
         time=time,
     )
+
+
+def _contrast(value: Numbers, variance: Numbers) -> float:
+    """Return how much a map varies, over its noise."""
+    known = np.isfinite(value) & np.isfinite(variance)
+    noise = float(variance[known].mean()) if known.any() else 0.0
+    return float(value[known].var()) / noise if noise > 0 else 0.0

@@ -5,13 +5,16 @@ beam before the sample is counted so much better that its own is left out. Of a 
 put onto the grid by the measured positions, and both errors are in.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from whiteline.analysis.live.fly_lines import FlyLines
+from whiteline.analysis.live.fly_lines import FlyLines, FlyMaps
 from whiteline.analysis.live.fraction_fit import Misfit, error_found, misfit_of_sample
 from whiteline.analysis.live.map_drift import drift_of_map
 from whiteline.analysis.live.mean_spectrum import mean_spectrum
+from whiteline.analysis.live.planes import Planes
 from whiteline.analysis.live.results import ErrorFound, Results, provenance_of
 from whiteline.analysis.live.sample import Sample
 from whiteline.analysis.live.settings import Settings
@@ -20,7 +23,7 @@ from whiteline.analysis.maps.linear import linear_combination
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.runs.rasters import on_map, pixels_of
 from whiteline.analysis.runs.run import FLY, Run
-from whiteline.analysis.runs.spectra import INCIDENT, chambers
+from whiteline.analysis.runs.spectra import CHAMBERS, INCIDENT, chambers
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
 Numbers = NDArray[np.float64]
@@ -53,39 +56,52 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
         raise UnreadableRun(f"{run.name} is no raster of two axes, nor one at several energies; its shape is {shape}")
     flown = None
     if FLY in run.streams:
-        flown = (fly_lines or FlyLines(settings.incident)).follow(run)
+        fly_lines = fly_lines or FlyLines(settings.incident)
+        flown = fly_lines.follow(run)
+        if len(shape) == 3 and _brought_back(run, shape, flown, fly_lines, settings):
+            flown = fly_lines.follow(run)
         lines, troubles = dict(flown.lines), list(flown.troubles)
     else:
         lines = {key: _line(run, key, shape, settings) for key in run.lines}
         troubles = [] if lines else [f"{run.name} counts no fluorescence line with its points"]
     energies = _energies(run, shape)
-    maps, error, fitted, moved = {}, ErrorFound(), None, None
+    maps, error, fitted, moved, planes = {}, ErrorFound(), None, None, None
     if len(shape) == 2:
         maps = {key: _named(key, *pair) for key, pair in lines.items()}
     elif lines and energies is not None:
         begun = _begun(run, shape)
         newest = int(np.flatnonzero(begun)[-1])
         maps = {key: _named(key, value[newest], noise[newest]) for key, (value, noise) in lines.items()}
-        chosen = settings.signal or next(iter(lines))
+        chosen = _chosen(run, lines, settings)
         complete = begun if not run.going else begun & (np.arange(begun.size) < newest + _whole(run, shape, newest))
         if complete.any():
             last = int(np.flatnonzero(complete)[-1])
-            moved = drift_of_map(lines, last, float(energies[last]), float(run.points.times.max()))
+            if fly_lines is not None and flown is not None:
+                moved = fly_lines.moved.get(last)
+            else:
+                moved = drift_of_map(lines, last, float(energies[last]), float(run.points.times.max()))
             value, noise = (part[complete].astype(np.float32) for part in lines[chosen])
             energies = energies[complete]
-            pixels = (value.reshape(len(value), -1), noise.reshape(len(value), -1))
-            sample = Sample(energies, *pixels, np.ones(energies.size))
+            back = [(0.0, 0.0) if flown is None or fly_lines is None else fly_lines.back_px(int(one))
+                    for one in np.flatnonzero(complete)]  # fmt: skip
+            planes = Planes(chosen, energies, value, noise, np.array(back))
+            if settings.incident_current:
+                value, noise = per_photon(energies, value, noise)
+            upwards = np.argsort(energies)
+            pixels = [part.reshape(energies.size, -1)[upwards] for part in (value, noise)]
+            sample = Sample(energies[upwards], pixels[0], pixels[1], np.ones(energies.size))
             fitted = mean_spectrum(sample, settings)
             try:
-                found = _fractions(energies, value, noise, settings)
+                told = float(run.start.get("least_jump_over_noise") or 0.0)
+                found = _fractions(energies, value, noise, settings, max(told, settings.least_jump_over_noise))
                 maps |= found
                 fractions = tuple(one for name, one in found.items() if name.startswith("fraction"))
                 misfit = misfit_of_sample(sample, settings) if fractions else Misfit(np.nan, "unknown")
                 error = error_found(fractions, misfit, int(energies.size))
             except ValueError as trouble:
                 troubles.append(f"no fractions are fitted: {trouble}")
-    if flown is not None and (planes := np.flatnonzero(_begun(run, shape))).size:
-        dwell = flown.coverage[int(planes[-1])] if len(shape) == 3 else flown.coverage
+    if flown is not None and (reached := np.flatnonzero(_begun(run, shape))).size:
+        dwell = flown.coverage[int(reached[-1])] if len(shape) == 3 else flown.coverage
         maps["coverage"] = Map("coverage", "s", dwell, np.zeros_like(dwell), np.ones(dwell.shape, bool))
     planned = run.planned_energies
     return Results(
@@ -98,6 +114,7 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
         look=moved,
         error=error,
         spectrum=fitted,
+        planes=planes,
         # those of a fly scan are too many to be read at its end
         channels=_channels(run, troubles) if spectra and flown is None else None,
         pixel_um=_step(run) if flown is None else flown.grid.step_x,
@@ -106,6 +123,38 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
         troubles=tuple(troubles),
         provenance=provenance_of(settings, run.uid),
     )
+
+
+def _brought_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyLines, settings: Settings) -> bool:
+    """Bring back the maps that are complete by now onto the first one; tell whether there are any."""
+    energies, size = _energies(run, shape), int(np.prod(shape[1:]))
+    pixels = pixels_of(run.start, run.points.seq_nums, shape)
+    counts = np.bincount(pixels[pixels >= 0] // size, minlength=shape[0])
+    fresh = [int(one) for one in np.flatnonzero(counts == size) if one and int(one) not in fly_lines.moved]
+    for plane in fresh:
+        energy = np.nan if energies is None else float(energies[plane])
+        shows = {**flown.lines, **{f"{key} of a steady beam": pair for key, pair in flown.counted.items()}}
+        found = drift_of_map(shows, plane, energy, float(run.points.times.max()))
+        fly_lines.bring_back(plane, found if settings.register else None, shape)
+        fly_lines.moved[plane] = found
+    return bool(fresh)
+
+
+def _chosen(run: Run, lines: Mapping[str, object], settings: Settings) -> str:
+    """Return the data key of the line whose absorption is fitted: as it was told, or the first of an element."""
+    told = settings.signal or str(dict(run.start.get("roles") or {}).get("signal", ""))
+    if settings.signal is not None or told in lines:
+        return told
+    of_elements = (one for one in lines if not one.endswith(tuple(f"_{chamber}" for chamber in CHAMBERS)))
+    return next(of_elements, next(iter(lines)))
+
+
+def per_photon(
+    energies: Numbers, value: NDArray[np.float32], noise: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return counts per incident photon of those per current of a chamber, which grows with the energy of photons."""
+    more = (energies / energies.mean()).astype(np.float32)[:, None, None]
+    return value * more, noise * more**2
 
 
 def _line(run: Run, key: str, shape: tuple[int, ...], settings: Settings) -> tuple[Numbers, Numbers]:
@@ -154,16 +203,18 @@ def _whole(run: Run, shape: tuple[int, ...], plane: int) -> bool:
 
 
 def _fractions(
-    energies: Numbers, value: NDArray[np.float32], noise: NDArray[np.float32], settings: Settings
+    energies: Numbers,
+    value: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    settings: Settings,
+    least_jump_over_noise: float,
 ) -> dict[str, Map]:
     if not settings.references:
         return {}
     low, high = settings.covered
     inside = (energies >= low) & (energies <= high)
     basis = Basis.from_spectra(settings.references, energies[inside], background=settings.background)
-    found = linear_combination(
-        basis, value[inside], noise[inside], least_jump_over_noise=settings.least_jump_over_noise
-    )
+    found = linear_combination(basis, value[inside], noise[inside], least_jump_over_noise=least_jump_over_noise)
     jump = Map("edge jump", "counts", found.jump.value, found.jump.error, found.jump.valid)
     return {one.name: one for one in (*found.fractions, jump)}
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from whiteline.analysis.live.settings import Settings
 
 if TYPE_CHECKING:
+    from whiteline.analysis.live.planes import Planes
     from whiteline.analysis.live.spectrum import FittedSpectrum
     from whiteline.analysis.maps.map import Map
 
@@ -133,6 +134,9 @@ class Results:
     energy_shift : tuple of float or None
         By how much the energies of the run read higher than those of the references, and its error [eV]: found with the
         maps of the edge. Fractions are fitted without it; 0.3 eV bias them by 0.04 to 0.12.
+    planes : Planes or None
+        Of a raster at several energies, the maps of the line whose absorption is fitted, at each complete energy; they
+        are not saved.
     channels : ndarray of float64 or None, shape (channels,)
         Counts of a raster's fluorescence spectra, summed over all points and elements.
     pixel_um : float or None
@@ -162,6 +166,7 @@ class Results:
     error: ErrorFound = field(default_factory=ErrorFound)
     spectrum: "FittedSpectrum | None" = None
     energy_shift: tuple[float, float] | None = None
+    planes: "Planes | None" = None
     channels: Numbers | None = None
     pixel_um: float | None = None
     position: int | None = None

@@ -55,13 +55,17 @@ class Settings:
     every : int
         After so many energies the edge energy and the white line are mapped anew.
     least_jump_over_noise : float
-        A fraction is not valid where the edge jump is less than so many of its standard errors.
+        A fraction is not valid where the edge jump is less than so many of its standard errors; of a raster, or than
+        the metadata of the run say under the same name.
     false_alarms : float
         Share of sound pixels that may be taken for a lack of fit.
     stage : tuple of str, optional
         Data keys of the sample's position (vertical, horizontal) [µm], to tell what a correction has moved.
     signal, incident : str, optional
         Data keys of the counts of a point scan or raster, where several could be meant.
+    incident_current : bool
+        Whether the beam before the sample of a raster is told by the current of an ion chamber or a diode, which grows
+        with the energy of the photons as well as with their number; 1 % of energy is as much of slope behind an edge.
     core_hole, resolution : float
         Full widths with which the model of the edge is convolved [eV]; 0 leaves them in the fitted widths.
     wait_for_file_s : float
@@ -92,6 +96,7 @@ class Settings:
     stage: tuple[str, str] | None = None
     signal: str | None = None
     incident: str | None = None
+    incident_current: bool = False
     core_hole: float = 0.0
     resolution: float = 0.0
     wait_for_file_s: float = 5.0

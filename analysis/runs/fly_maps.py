@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from whiteline.analysis.fly.grid import Grid
     from whiteline.analysis.runs.run import Run
 
+MOVED = "region_y", "region_x"
+"""Data keys, once for each map, of how far its region was moved along the slow and the fast axis."""
+
 LEAST_INSIDE = 0.5
 """If a smaller share of the measurements lies in the planned grid, its zero is another than that of the channels."""
 
@@ -36,6 +39,33 @@ def axis_columns(pulses: Pulses) -> tuple[str, str]:
         )
     slow, fast = channels
     return f"{slow}{MEAN}", f"{fast}{MEAN}"
+
+
+def followed(pulses: Pulses, lines: slice = slice(None)) -> tuple[Numbers, Numbers]:
+    """Return by how much the region of each line was moved after a sample that drifts, along y and x, shape (lines,).
+
+    The planned region is that of the first map. 0 where nothing tells of it.
+    """
+    shape, maps = list(pulses.start.get("shape") or ()), pulses.maps
+    numbers = pulses.table.lines[lines]
+    found = np.zeros((2, numbers.size))
+    if maps is not None and len(shape) > 1:
+        for axis, key in enumerate(MOVED):
+            if key in maps:
+                moved = dict(zip(maps.seq_nums.tolist(), maps.numbers(key).tolist(), strict=True))
+                found[axis] = [moved.get(int(one - 1) // int(shape[-2]) + 1, 0.0) for one in numbers]
+    return found[0], found[1]
+
+
+def places_of(pulses: Pulses, lines: slice = slice(None)) -> tuple[Numbers, Numbers]:
+    """Return where each pixel was in the region of its map, along y and x, shape (lines, pulses).
+
+    A region that followed a sample is taken back to where it was planned, so that maps lie on one another.
+    """
+    slow, fast = axis_columns(pulses)
+    moved_y, moved_x = followed(pulses, lines)
+    table = pulses.table
+    return table.read(slow, lines) - moved_y[:, None], table.read(fast, lines) - moved_x[:, None]
 
 
 def lines_of(run: "Run", plane: int | None) -> slice:
@@ -80,8 +110,7 @@ def binned_lines(
     from whiteline.analysis.fly.binning import Binned
 
     table = pulses.table
-    slow, fast = axis_columns(pulses)
-    y, x = table.read(slow, lines), table.read(fast, lines)
+    y, x = places_of(pulses, lines)
     chosen = planned_or_measured(pulses, y, x) if grid is None else grid
     counts = [table.read(f"{one}{COUNTS}", lines) for one in counters]
     return Binned.empty(chosen, len(counts), deposit).add(y, x, table.gate_s(lines), counts)

@@ -6,20 +6,23 @@ a triggered detector d come in the stream "fly_<d>", counted frame by frame, and
 frame is of which pulse (`analysis.fly.triggers`).
 
 Columns: `time_start`, `time_end`; `<c>_mean`, `<c>_start`, `<c>_end` of a position channel c; `<n>_counts` of a
-counter n; `<d>_frames`.
+counter n, or of a window of fluorescence; `<d>_events`, all counts of the detector of these windows; `<d>_frames`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whiteline.analysis.deadtime import live_fraction
 from whiteline.analysis.runs.frames import FrameStack
 from whiteline.analysis.runs.hdf5 import opened
 from whiteline.analysis.runs.places import FrameFile, Place, frames_of
+from whiteline.analysis.runs.spectra import CHAMBERS
 from whiteline.analysis.runs.streams import FLY_FRAMES, Stream
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
@@ -30,8 +33,9 @@ if TYPE_CHECKING:
 Numbers = NDArray[np.float64]
 
 TIME_START, TIME_END = "time_start", "time_end"
-MEAN, COUNTS, FRAMES = "_mean", "_counts", "_frames"
-"""Endings of the columns of a position channel, of a counter, and of a triggered detector."""
+MEAN, COUNTS, EVENTS, FRAMES = "_mean", "_counts", "_events", "_frames"
+"""Endings of the columns of a position channel, of a counter, of all that a fluorescence detector counts, and of a
+triggered detector."""
 
 EXPOSURES = "entry/instrument/NDAttributes/NDArrayUniqueId"
 """Where areaDetector puts the number of each exposure, if it is told to."""
@@ -71,12 +75,12 @@ class FlyTable:
     @cached_property
     def keys(self) -> dict[str, str]:
         """Data key of each column."""
-        if self.stream.points:
-            # of the last line not all columns may have been told of
-            places = max((point.places for point in self.stream.points), key=len)
-            return {place.file.dataset.rpartition("/")[2]: key for key, place in places.items()}
-        # no line has come: keys are called by their device and column
-        return {key.removeprefix(f"{self.stream.object_of.get(key, '')}_"): key for key in self.stream.external}
+        # of the last line not all columns may have been told of
+        places = max((point.places for point in self.stream.points), key=len, default={})
+        found = {place.file.dataset.rpartition("/")[2]: key for key, place in places.items()}
+        # of those of which no line has come: keys are called by their device and column
+        others = (key for key in self.stream.external if key not in places)
+        return found | {key.removeprefix(f"{self.stream.object_of.get(key, '')}_"): key for key in others}
 
     @property
     def prefix(self) -> str:
@@ -95,6 +99,40 @@ class FlyTable:
     def counters(self) -> tuple[str, ...]:
         """Counters."""
         return self._named(COUNTS)
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Fluorescence lines among the counters: they have lost what came while the detector was busy."""
+        return tuple(one for one in self.counters if one not in CHAMBERS) if self.busy is not None else ()
+
+    @cached_property
+    def busy(self) -> tuple[str, float, float] | None:
+        """Column of all counts of the fluorescence detector, its dead time [s], and how many elements are summed.
+
+        None where the box counts no lines, or does not tell of them; then counts are taken as they are.
+        """
+        columns = [one for one in self.keys if one.endswith(EVENTS)]
+        dead_time, elements = self._configured("dead_time"), self._configured("elements")
+        if len(columns) != 1 or not (dead_time > 0 and elements > 0):
+            return None
+        return columns[0], dead_time, elements
+
+    def live(self, lines: slice = slice(None)) -> Numbers:
+        """Return the share of its photons that the fluorescence detector counted at each pulse, shape (lines, pulses).
+
+        From all counts of its elements together, which are taken to be equally busy; NaN where they counted more than
+        their dead time allows. 1 where nothing is known of a dead time.
+        """
+        if self.busy is None:
+            return np.ones((len(self.stream.points[lines]), self.pulses))
+        column, dead_time, elements = self.busy
+        gate = self.gate_s(lines)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rate = self.read(column, lines) / (elements * gate)
+            known = np.isfinite(rate) & (rate * dead_time <= 1 / math.e)
+        share = np.full(rate.shape, np.nan)
+        share[known] = live_fraction(rate[known], dead_time)
+        return share
 
     @property
     def detectors(self) -> tuple[str, ...]:
@@ -151,8 +189,13 @@ class FlyTable:
         channel, _, what = column.rpartition("_")
         if what not in ("mean", "start", "end"):
             return 0.0
-        zero = float(self.stream.configuration.get(f"{self.prefix}{channel}_zero", 0.0))
+        zero = self._configured(f"{channel}_zero")
         return 0.0 if np.isnan(zero) else zero
+
+    def _configured(self, what: str) -> float:
+        """Return a number of the configuration of the box; NaN if there is none: catalogs keep NaN as nothing."""
+        value = self.stream.configuration.get(f"{self.prefix}{what}")
+        return math.nan if value is None else float(value)
 
     def gate_s(self, lines: slice = slice(None)) -> Numbers:
         """Return the length of each gate [s], shape (lines, pulses)."""
@@ -245,7 +288,12 @@ class FlyTable:
     @property
     def troubles(self) -> tuple[str, ...]:
         """What detectors have missed, a sentence each."""
-        return tuple(sentence for detector in self.detectors for sentence in self.triggers(detector).troubles)
+        return tuple(
+            sentence
+            for detector in self.detectors
+            if detector in self.frames_of_detectors
+            for sentence in self.triggers(detector).troubles
+        )
 
     # where it lies
 
@@ -267,10 +315,11 @@ class FlyTable:
         """Return how many exposures had begun before each line, from the row above it in the file."""
         from whiteline.analysis.fly.triggers import before_lines
 
-        places = [point.places[key] for point in self.stream.points]
-        before = np.zeros(len(places))
-        for file in dict.fromkeys(place.file for place in places):
-            own = [number for number, place in enumerate(places) if place.file == file]
+        # of the last line not all columns may have been told of
+        places = {n: point.places[key] for n, point in enumerate(self.stream.points) if key in point.places}
+        before = np.zeros(len(self.stream))
+        for file in dict.fromkeys(place.file for place in places.values()):
+            own = [number for number, place in places.items() if place.file == file]
             rows = [places[number].first for number in own]
             with opened(self.stream.path_map.find(file.path), file, column) as dataset:
                 above = np.asarray(dataset[: max(rows)], float).reshape(max(rows), self.pulses)
@@ -317,4 +366,9 @@ def fly_table_of(streams: Mapping[str, Stream], name: str, *, over: bool) -> Fly
         Whether the run has stopped.
     """
     detectors = {one.removeprefix(FLY_FRAMES): stream for one, stream in streams.items() if one.startswith(FLY_FRAMES)}
-    return FlyTable(streams[name], detectors, over)
+    stream = streams[name]
+    if not over:
+        # documents come column by column: of the newest line the last ones may be on their way
+        whole = len(stream.external)
+        stream = replace(stream, points=tuple(one for one in stream.points if len(one.places) >= whole))
+    return FlyTable(stream, detectors, over)

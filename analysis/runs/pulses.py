@@ -6,7 +6,8 @@ under their own data keys, and under those that a step scan has:
 - an axis under its name, with `<axis>_mean`, from its channel; which channel is whose the start document says by
   `channels`, {axis: channel}, where they are not called alike;
 - the rate of a chamber as `<box>_incident_rate`, counts over the length of the gate;
-- a fluorescence line that was counted by the box as `<box>_<line>` and `<box>_<line>_counts`;
+- a fluorescence line that was counted by the box as `<box>_<line>`, corrected for dead time where that is known, and
+  `<box>_<line>_counts`;
 - the energy as "energy": of its own channel, or from the Bragg angle by the calibration in use;
 - what was read once for each map, or once for each line, in the stream "primary": at all pulses of it.
 """
@@ -142,7 +143,11 @@ class Pulses(Stream):
     def read(self, key: str) -> Array:
         """Return a reading at every pulse, shape (n,); NaN where there is none; raises as `Stream.read`."""
         if key in self._columns:
-            return self.table.read(self._columns[key]).ravel()
+            column = self._columns[key]
+            counted = self.table.read(column)
+            if column.removesuffix(COUNTS) in self.table.windows and key != self.table.keys.get(column):
+                counted = counted / self.table.live()
+            return np.asarray(counted.ravel())
         if key in self._rates:
             counts, gate = self.table.read(self._rates[key]), self.table.gate_s()
             return np.asarray(counts / np.where(gate > 0, gate, np.nan)).ravel()
@@ -196,7 +201,8 @@ class Pulses(Stream):
         assert self.maps is not None
         shape = [int(one) for one in self.start.get("shape") or ()]
         numbers = self.maps.seq_nums
-        rows = shape[-2] if len(shape) > 1 else 1
+        # a turn, which has no slow axis, may be written in several rows
+        rows = shape[-2] if len(shape) > 1 else max(1, sum(shape) // max(1, self.table.pulses))
         if numbers.size and numbers.max() > max(1, prod(shape[:-2])):
             rows = 1
         values = np.asarray(self.maps.read(key))

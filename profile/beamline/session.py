@@ -251,7 +251,7 @@ def open_session(
         presence = until_closed.enter_context(Presence(folder))
         until_closed.enter_context(logging_to(folder / LOG))
         watch = Stopwatch(energy=devices.energy)
-        live = LiveXanes(stage=("sample_y", "sample_x"), folder=folder / "results")
+        live = LiveXanes(stage=("sample_y", "sample_x"), incident_current=True, folder=folder / "results")
         meter = DoseMeter(None, "camera")
         managers = [SigintHandler] if interruptible else []
         engine: Any = RunEngine(

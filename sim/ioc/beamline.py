@@ -77,7 +77,8 @@ class Beamline:
         witness = Witness(self.motors, self.instrument, settings.errors, box.servo, clock) if box else None
         self.detectors = Detectors(settings, self.measuring, self.amplifiers, clock, witness)
         trigger, truth = self.detectors.trigger, (settings.truth, settings.prefix)
-        self.capture = Box(box, witness, self.measuring, trigger, *truth) if box and witness else None
+        windows = self.detectors.windows
+        self.capture = Box(box, witness, self.measuring, trigger, *truth, windows) if box and witness else None
         self.interferometer = settings.interferometer and Interferometer(
             settings.interferometer, settings.errors, self.instrument.stage_um, clock
         )

@@ -90,6 +90,11 @@ class Detectors:
         assert self.driver.triggered is not None
         return self.driver.triggered.take(starts_s, gates_s)
 
+    def windows(self) -> tuple[tuple[int, int], ...]:
+        """Return the regions of the fluorescence detector that are set, as the first element has them, and so all."""
+        source = self.driver.source
+        return source.elements[0].windows if isinstance(source, FluorescenceSource) else ()
+
     async def _count(self, clock: Clock, dwell_s: float, number: int) -> Mapping[int, int]:
         counts = await self._measuring.monitors(clock, dwell_s, number)
         for amplifier, value in zip(self._amplifiers, counts, strict=True):

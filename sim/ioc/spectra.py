@@ -71,6 +71,13 @@ class Element(PVGroup):
         super().__init__(prefix=prefix)
         self.regions = [RegionOfInterest(prefix=f"{prefix}_ROI{number}") for number in range(1, REGIONS + 1)]
 
+    @property
+    def windows(self) -> tuple[tuple[int, int], ...]:
+        """The regions that are set, one after the other from the first: first bin, and the first one beyond."""
+        found = [(int(one.first.value), int(one.beyond.value)) for one in self.regions]
+        unset = next((number for number, (first, beyond) in enumerate(found) if beyond <= first), len(found))
+        return tuple(found[:unset])
+
     async def show(self, spectrum: NDArray[np.uint32], dwell_s: float) -> None:
         """Publish what a spectrum holds."""
         await self.ticks.write(float(np.rint(dwell_s * TICKS_HZ)))

@@ -127,6 +127,45 @@ def test_a_fly_scan_shows_what_a_step_scan_shows(twin: Simulated, devices: Any) 
         assert chi2(best.x + aside) > best.fun + 4 * np.sqrt(2 / seen.size)
 
 
+def test_an_element_is_counted_while_it_flies_as_its_spectra_have_it(twin: Simulated, devices: Any) -> None:
+    """Two counts of the same expectation, whose noise is drawn apart; without its lines the box counts none."""
+    from whiteline.plans import fly_raster
+
+    centre = physics.nanoprobe(twin.beamline).sample.bodies[0].outline.centre
+    x, y = -float(centre[0]), -float(centre[1])
+
+    def flown() -> Any:
+        return taken(
+            fly_raster(
+                [devices.fluorescence_triggered], devices.sample.x, devices.sample.y, capture=devices.capture,
+                fast_range=span(x, PITCH_UM, 24), slow_range=span(y, PITCH_UM, 4), dwell_s=0.02, snake=True,
+                energy=devices.energy, shutter=devices.fast_shutter,
+            )
+        )  # fmt: skip
+
+    devices.fluorescence.set_regions([("Ni", "Ka")], ENERGY).wait(60.0)
+    (region,) = devices.fluorescence.line_regions
+    run = flown()
+    spectra, pulses = run.fly.taken_frames("fluorescence")
+    whole = np.asarray(spectra)
+    assert len(pulses) == 24 * 4
+    for column, held in (
+        ("Ni_Ka_counts", whole[:, :, region.first : region.beyond].sum((1, 2), dtype=float)),
+        ("fluorescence_events", whole.sum((1, 2), dtype=float)),
+    ):
+        counted = run.fly.read(column).ravel()
+        assert held.sum() > 1e4
+        assert counted.sum() == pytest.approx(held.sum(), abs=5 * np.sqrt(2 * held.sum()))
+        assert (counted - held).std() == pytest.approx(np.sqrt((counted + held).mean()), rel=0.5)
+    assert run.lines == ("capture_Ni_Ka",)
+    live = run.points.read("capture_Ni_Ka_counts") / run.points.read("capture_Ni_Ka")
+    rate = run.fly.read("fluorescence_events") / run.fly.gate_s() / whole.shape[1]
+    dead_s = float(devices.fluorescence.dead_time.get())
+    np.testing.assert_allclose(live, np.exp(-rate * dead_s / live.reshape(rate.shape)).ravel(), rtol=1e-9)
+    devices.fluorescence.set_regions([], ENERGY).wait(60.0)
+    assert flown().lines == ()
+
+
 def test_lines_so_far_are_there_after_a_kill_and_the_machine_closes_the_shutter(
     twin: Simulated, devices: Any, ca: Channels
 ) -> None:

@@ -10,7 +10,7 @@ from whiteline.beamline.description import Beamline
 from whiteline.beamline.simulation.settings import start_positions
 from whiteline.sim.counters import IonChamber
 from whiteline.sim.gated_counts import gated_monitors, gated_points, lit, thickness_along
-from whiteline.sim.gated_spectra import gated_spectra, lines_of
+from whiteline.sim.gated_spectra import gated_spectra, gated_windows, lines_of
 from whiteline.sim.gates import Gates
 from whiteline.sim.nanoprobe import Nanoprobe, Readings
 
@@ -129,6 +129,39 @@ def test_spectra_have_the_lines_that_a_point_has(probe: Nanoprobe, nano: Beamlin
         assert mean == pytest.approx(width, abs=6 * 12 / np.sqrt(theirs[part].sum()))
     each = spectra.sum(axis=(0, 2))
     assert each == pytest.approx(each.mean(), abs=6 * np.sqrt(each.mean()))
+
+
+def test_windows_count_what_spectra_hold(
+    probe: Nanoprobe, nano: Beamline, over_particles: np.ndarray, seed: int
+) -> None:
+    """Of the same expectation, each with its own noise; a window within another one shares its counts."""
+    source = np.random.default_rng(seed)
+    gates = gates_of(standing(nano), over_particles, 0.02)
+    light = lit(probe, gates, gates.energies(probe.beam, source))
+    lines, windows = lines_of(probe, light), [(730, 765), (740, 750), (815, 840)]
+    counts, events = gated_windows(probe.fluorescence, lines, gates.length_s, windows, source)
+    spectra = np.concatenate(list(gated_spectra(probe.fluorescence, lines, gates.length_s, source))).sum(axis=1)
+    for found, (first, beyond) in zip(counts, windows, strict=True):
+        held = spectra[:, first:beyond].sum(axis=1, dtype=float)
+        assert found.sum() > 1000
+        assert (found - held).std() == pytest.approx(np.sqrt((found + held).mean()), rel=0.35)
+        assert found.sum() == pytest.approx(held.sum(), abs=5 * np.sqrt(2 * held.sum()))
+    assert events.sum() == pytest.approx(spectra.sum(), abs=5 * np.sqrt(2.0 * spectra.sum()))
+    assert (counts[1] <= counts[0]).all()
+    assert (counts[0] + counts[2] <= events).all()
+
+
+def test_a_busy_detector_spaces_its_counts(probe: Nanoprobe, nano: Beamline, seed: int) -> None:
+    """Their variance is that of chance, less twice the share of the time in which an element was busy."""
+    source, centre = np.random.default_rng(seed), probe.sample.bodies[0].outline.centre
+    gates = gates_of(standing(nano), np.tile([-centre[0], -centre[1]], (20_000, 1)), 1e-3)
+    light = lit(probe, gates, gates.energies(probe.beam, source))
+    bright = dataclasses.replace(light, photons_per_s=np.full(20_000, light.photons_per_s.max()))
+    detector = dataclasses.replace(probe.fluorescence, dead_time_s=1e-6)
+    _, events = gated_windows(detector, lines_of(probe, bright), gates.length_s, [(730, 765)], source)
+    busy = events.mean() / detector.elements / 1e-3 * detector.dead_time_s
+    assert busy > 0.05
+    assert events.var() / events.mean() == pytest.approx(1 - 2 * busy, abs=0.05)
 
 
 def test_nothing_counts_where_nothing_is_reflected(probe: Nanoprobe, nano: Beamline, seed: int) -> None:

@@ -42,6 +42,11 @@ def test_vacancies_fall_with_energy_as_the_atoms_of_the_element_do() -> None:
         assert one.vacancies(energy) == pytest.approx(edge, rel=0.01)
 
 
+def test_vacancies_at_many_energies_are_those_at_each() -> None:
+    one, energies = species("oxide"), np.linspace(8200.0, 9000.0, 41)
+    assert one.vacancies_at(energies) == pytest.approx([one.vacancies(float(energy)) for energy in energies], rel=1e-12)
+
+
 def test_other_elements_fluoresce_by_their_atoms() -> None:
     formula = "LiNi0.8Mn0.1Co0.1O2"
     mixed = Species("nmc", formula, 4.75, modelled("Ni", "K", MODEL, 1.2))

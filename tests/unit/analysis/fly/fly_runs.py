@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Document = tuple[str, dict[str, Any]]
 Numbers = NDArray[np.float64]
 
+MOVED = "region_y", "region_x"
+
 FRAME = (4, 16)
 """Elements and channels of the triggered detector."""
 
@@ -31,6 +33,8 @@ class FlyRun:
     numbered: bool = False
     frame: tuple[int, int] = FRAME
     key: str = "spectra"
+    configuration: dict[str, Any] = field(default_factory=dict)
+    moved: bool = False
     columns: list[str] = field(init=False)
     row: int = 0
     line: int = 0
@@ -89,8 +93,11 @@ class FlyRun:
             self.frames_resource = self._resource(own, "/entry/data/data", key, (1, *self.frame))
         self.maps = self.bundle.compose_descriptor(
             name="primary",
-            data_keys={"energy": {"source": "x", "dtype": "number", "shape": [], "units": "eV"}},
-            object_keys={"energy": ["energy"]},
+            data_keys={
+                key: {"source": "x", "dtype": "number", "shape": [], "units": "eV" if key == "energy" else "um"}
+                for key in ("energy", *MOVED[: 2 * self.moved])
+            },
+            object_keys={"energy": ["energy"], **({"region": list(MOVED)} if self.moved else {})},
             configuration={},
         )
 
@@ -99,7 +106,7 @@ class FlyRun:
             name=name,
             data_keys=keys,
             object_keys={device: list(keys)},
-            configuration={device: {"data": {}, "timestamps": {}, "data_keys": {}}},
+            configuration={device: {"data": self.configuration, "timestamps": {}, "data_keys": {}}},
         ).descriptor_doc
 
     def _resource(self, path: Path, dataset: str, key: str, chunk: tuple[int, ...]) -> Any:
@@ -118,10 +125,11 @@ class FlyRun:
         if self.detector:
             yield "stream_resource", self.frames_resource.stream_resource_doc
 
-    def energy(self, energy: float) -> Iterator[Document]:
+    def energy(self, energy: float, moved: tuple[float, float] | None = None) -> Iterator[Document]:
+        data = {"energy": energy, **({} if moved is None else dict(zip(MOVED, moved, strict=True)))}
         if not self.maps.compose_event.event_counters.get("primary", 1) > 1:
             yield "descriptor", self.maps.descriptor_doc
-        yield "event", self.maps.compose_event(data={"energy": energy}, timestamps={"energy": 0.0})
+        yield "event", self.maps.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0))
 
     def fly(self, values: dict[str, Numbers], *, told: bool = True) -> Iterator[Document]:
         """Write a line; one that is not told of was taken again."""

@@ -112,3 +112,7 @@ def test_fractions_of_a_stack_of_fly_maps(seed: int, tmp_path: Path) -> None:
     assert abs(pulls.mean()) < 0.35
     assert 0.8 < pulls.std() < 1.25
     np.testing.assert_allclose(results.energies, energies)
+    planes = results.planes
+    assert planes is not None
+    np.testing.assert_array_equal(planes.energies, results.energies)
+    np.testing.assert_array_equal(planes.value[-1], results.map("capture_Ni_Ka").value.astype(np.float32))
