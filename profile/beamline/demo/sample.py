@@ -124,7 +124,10 @@ def make_sample(
     first = _simulation(shipped).species[0]
     element, edge = (references[0].element, references[0].edge) if references else (first.element, first.edge)
     require_reachable(shipped, element, edge)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"folder {folder} cannot be made: {error.strerror}; name another one by --out") from error
     text = (Path(description.__file__).parent / f"{beamline}.toml").read_text()
     text = with_particles(with_hidden_errors(text, seed, hidden), field_um, particles or Particles())
     if drift:

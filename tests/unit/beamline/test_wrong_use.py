@@ -44,7 +44,7 @@ def taken_port() -> Iterator[int]:
         ("demo --energies 1", "energies"),
         ("demo --references NiO=missing.xdi LiNiO2=missing.xdi", "missing.xdi"),
         ("demo --references NiO=notes.txt LiNiO2=notes.txt", "notes.txt"),
-        ("demo --out /proc/results", "/proc/results"),
+        ("demo --out /proc/results", "cannot be made: No such file or directory; name another one by --out"),
         ("sim --beamline moon.toml", "description moon.toml cannot be read"),
         ("sim --port 1", "port 1 must lie between 1024 and 65533"),
         ("check --beamline notes.txt", "notes.txt"),
