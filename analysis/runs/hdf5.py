@@ -88,24 +88,29 @@ def open_bounded(path: Path) -> Any:
 
     reader = h5py.h5f.ACC_RDONLY
     first: OSError | None = None
-    for beside_writer, locked in ((False, False), (True, False), (False, True), (True, True)):
-        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-        access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)
-        # a frame that fits into the cache of chunks is read whole into it, were it for a single row
-        access.set_cache(0, 1, 0, 0.0)
-        if not locked:
-            access.set_file_locking(False, True)
-        if beside_writer and (set_attempts := _set_attempts()) is not None:
-            set_attempts(access.id, ATTEMPTS)
-        try:
-            mode = reader | h5py.h5f.ACC_SWMR_READ if beside_writer else reader
-            return h5py.File(h5py.h5f.open(bytes(path), mode, fapl=access))
-        except OSError as error:
-            first = first or error
-            if "truncated" in str(error) or "signature" in str(error):
-                break  # it was closed, and then cut, or is no such file at all
-    assert first is not None
-    raise first
+    try:
+        for beside_writer, locked in ((False, False), (True, False), (False, True), (True, True)):
+            access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+            access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)
+            # a frame that fits into the cache of chunks is read whole into it, were it for a single row
+            access.set_cache(0, 1, 0, 0.0)
+            if not locked:
+                access.set_file_locking(False, True)
+            if beside_writer and (set_attempts := _set_attempts()) is not None:
+                set_attempts(access.id, ATTEMPTS)
+            try:
+                mode = reader | h5py.h5f.ACC_SWMR_READ if beside_writer else reader
+                return h5py.File(h5py.h5f.open(bytes(path), mode, fapl=access))
+            except OSError as error:
+                first = first or error
+                if "truncated" in str(error) or "signature" in str(error):
+                    break  # it was closed, and then cut, or is no such file at all
+        assert first is not None
+        raise first
+    finally:
+        # An error that is kept here refers to this call, and keeps what it holds until garbage is collected: in any
+        # thread, such as one of Channel Access. The lock of h5py 3.16 does not bear that beside a reader: it crashes.
+        first = None
 
 
 @cache

@@ -153,6 +153,41 @@ def test_a_growing_file_is_read_beside_its_writer(tmp_path: Path) -> None:
             assert (read_point(stack.places[number][0]) == number).all()
 
 
+def test_no_file_is_left_for_the_garbage_collector(tmp_path: Path) -> None:
+    """It runs in any thread, and h5py crashes where one closes files beside another that reads."""
+    path = tmp_path / "growing.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("entry/data/data", data=np.ones((2, *SHAPE), "<u2"), maxshape=(None, *SHAPE))
+        file.swmr_mode = True
+        script = """
+import gc, sys
+from pathlib import Path
+from whiteline.analysis.runs import FrameFile
+from whiteline.analysis.runs.hdf5 import opened
+def read(path):
+    with opened(path, FrameFile(str(path)), "frames") as frames:
+        return frames[:].sum()
+def fail(path):
+    try:
+        read(path)
+    except ValueError:
+        pass
+path = Path(sys.argv[1])
+read(path)
+gc.collect()
+gc.disable()
+gc.set_debug(gc.DEBUG_SAVEALL)
+print(read(path), fail(Path(sys.argv[0])))
+gc.collect()
+print([type(one).__name__ for one in gc.garbage if type(one).__module__.startswith("h5py")])
+"""
+        (tmp_path / "reading.py").write_text(script)
+        done = subprocess.run(
+            [sys.executable, tmp_path / "reading.py", path], capture_output=True, text=True, check=True, timeout=120
+        )
+    assert done.stdout.split("\n")[:2] == ["70 None", "[]"]
+
+
 def test_what_is_missing_is_named(tmp_path: Path, two_files: Any) -> None:
     files, arrays = two_files
     beyond = stack_of([[Place(files[0], 9, 3)], [Place(files[0], 12, 3)]])
