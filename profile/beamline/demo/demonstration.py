@@ -186,7 +186,8 @@ def _shown(choices: Choices, sample: Sample, session: Any, tell: Tell) -> Demons
     files = (page, picture, *exports(run, choices, sample, maps, tell), maps, truth)
     title = titled(scored, session.beamline.title)
     draw(scored, title, picture)
-    made = Demonstrated(choices, sample, scored, scan_s, report.seconds, session.meter.gray, str(report), files)
+    gray = math.nan if session.meter.trouble else session.meter.gray
+    made = Demonstrated(choices, sample, scored, scan_s, report.seconds, gray, str(report), files)
     write_page(page, title, sentences(made), scored.card, picture, made.preflight, files[1:])
     return made
 
@@ -204,10 +205,11 @@ def titled(scored: Scored, beamline: str) -> str:
 def sentences(made: Demonstrated) -> list[str]:
     """Return what is said of a demonstration beneath its title."""
     card = made.scored.card
+    dose = f"dose {made.dose_Gy:.2g} Gy" if math.isfinite(made.dose_Gy) else "its dose was not metered"
     return [
         f"Run {made.scored.run.uid}. The scan took {made.scan_s:.0f} s, predicted {made.predicted_s:.0f} s, on a "
-        f"simulated beamline that moves and exposes {made.choices.times_faster:g} times as fast as a real one; dose "
-        f"{made.dose_Gy:.2g} Gy.",
+        f"simulated beamline that moves and exposes {made.choices.times_faster:g} times as fast as a real one; "
+        f"{dose}.",
         f"{HIDDEN[made.choices.beamline].capitalize()} were off by errors that nobody was told, and were calibrated "
         f"by plans; then {card.energies} energies were taken with the optics following, and the sample "
         f"{HELD[made.choices.beamline]}. "
