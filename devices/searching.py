@@ -18,6 +18,9 @@ CONNECTED = 2
 EVERY_S = 1.0
 """How often a channel is searched for anew [s]."""
 
+TOLD_S = 0.5
+"""How long it may take until all who share a channel are told of its loss; it is not replaced under their hands [s]."""
+
 KEPT_S = 60.0
 """How long a channel that was replaced is kept: whoever asked it when it was lost may still be waiting for it [s]."""
 
@@ -129,6 +132,7 @@ class Search:
         """Search for a process variable that was lost."""
         with self._lock:
             self._lost[pv.pvname] = pv
+            self._due[pv.pvname] = time.monotonic() + TOLD_S
             if self._running or self._ended:
                 return
             self._running = True

@@ -12,6 +12,9 @@ from whiteline.beamline.prompt.short_names import ShortNames
 from whiteline.beamline.prompt.welcome import welcome
 from whiteline.beamline.session import Session
 
+WRITTEN_S = 5.0
+"""How long a prompt waits at most until what was taken is in the catalog [s]; it is written in the background."""
+
 
 def this_prompt() -> Any | None:
     """Return the shell of IPython that this runs in; None elsewhere, as in the worker of a queue server.
@@ -42,5 +45,7 @@ def at_prompt(shell: Any, session: Session) -> dict[str, Any]:
     bec = best_effort(shell)
     engine: Any = session.engine  # subscribing has no types
     engine.subscribe(bec)
+    # whoever looks at a run at the next prompt finds all of it
+    shell.events.register("post_run_cell", lambda _: session.store.wait(WRITTEN_S))
     welcome(console, session)
     return {"bec": bec, **ShortNames(session.engine, session.devices, console).names()}
