@@ -165,7 +165,7 @@ class CaptureBox(CaptureAxes):
         )
 
     def _prepare(self, errand: Errand, line: FlyLine, axis: FlyAxis | None) -> None:
-        self.become_idle(errand)
+        self.become_idle(errand, written=self._written)
         if self._file is None:
             path = self.begin_file(errand, line.row_pulses, self.counted_lines)
             datasets = {

@@ -175,8 +175,8 @@ class CaptureRecords(Watchful):
 
     # lines
 
-    def become_idle(self, errand: Errand) -> None:
-        """Disarm it if it is armed, and wait until all lines so far are written.
+    def become_idle(self, errand: Errand, *, written: bool = False) -> None:
+        """Disarm it if it is armed, and wait until all lines so far are written, unless that is known.
 
         Raises
         ------
@@ -186,6 +186,8 @@ class CaptureRecords(Watchful):
         self.require_plugged()
         if errand.ask(self.state_now) in UNDER_WAY:
             self.press(errand, self.disarm)
+        elif written:
+            return
         wanted = int(errand.ask(self.line_number)) + 1
         with suppress(Overdue):  # a line that could not be written has been told, and the next one may be
             self.await_written(errand, wanted)

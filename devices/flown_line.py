@@ -56,7 +56,7 @@ class FlownLine(CapturedLines):
         self._line: FlyLine | None = None
         self._axis: FlyAxis | None = None
         self._moving: StatusBase | None = None
-        self._kicked_off = self._armed = False
+        self._kicked_off = self._armed = self._written = False
         self._until_last_gate: list[DeviceStatus] = []
 
     @staticmethod
@@ -103,7 +103,7 @@ class FlownLine(CapturedLines):
         DeviceError
             If it cannot be, with what it says.
         """
-        self._row, self._armed = int(errand.ask(self.lines_now)), True
+        self._row, self._armed, self._written = int(errand.ask(self.lines_now)), True, False
         self.press(errand, self.arm)
         if (state := errand.ask(self.state_now)) not in (*UNDER_WAY, DONE):
             raise DeviceError(f"{self.name} is not armed but {state}: {self.why(errand)}")
@@ -146,6 +146,7 @@ class FlownLine(CapturedLines):
         if axis is not None and not axis.keeps_velocity:
             axis.velocity.restore(errand)
         self._armed = self._kicked_off = False
+        self._written = True
 
     def _await_state(self, errand: Errand, left: tuple[str, ...], seconds: float, what: str) -> str:
         """Wait until the box has left some states, or the axis has arrived, and return its state.

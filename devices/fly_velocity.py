@@ -1,6 +1,7 @@
 """The velocity of an axis in the lines of a fly scan, and the usual one that it gets back."""
 
 import math
+import threading
 from typing import Any
 
 from whiteline.devices.errands import ANSWER_S, Errand
@@ -24,6 +25,7 @@ class LineVelocity:
         self._motor = motor
         made_early(motor, "highest_velocity")
         self._before: float | None = None
+        self._changing = threading.Lock()
 
     @property
     def highest(self) -> float:
@@ -63,8 +65,11 @@ class LineVelocity:
             As of `Errand.until`.
         """
         taken, pv = float(errand.ask(self._motor.velocity)), self._motor.velocity.setpoint_pvname
-        if self._before is None:
-            self._before = taken
+        with self._changing:
+            # if it was stopped since it asked, the usual one is back, and what it has found is that of the line
+            errand.require_possible()
+            if self._before is None:
+                self._before = taken
         if math.isclose(taken, wanted, rel_tol=SAME_VELOCITY):
             return
         errand.until(errand.put(self._motor.velocity, wanted), ANSWER_S, f"{pv} to take {wanted:.6g}")
@@ -88,7 +93,10 @@ class LineVelocity:
         Lost
             If its IOC is lost; it keeps the velocity of the line then.
         """
-        before = self._before
+        with self._changing:
+            before = self._before
+            if errand is None:
+                self._before = None
         if before is None:
             return
         pv = self._motor.velocity.setpoint_pvname
@@ -97,7 +105,6 @@ class LineVelocity:
             errand.until(completed, ANSWER_S, f"{pv} to take {before:.6g} again")
             self._before = None
             return
-        self._before = None
         try:
             put(self._motor.velocity, before)
         except Lost as error:
