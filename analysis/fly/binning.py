@@ -160,7 +160,7 @@ class Binned:
         incident: int,
         *,
         reference: float | None = None,
-        incident_noise: float = True,
+        incident_noise: float = 1.0,
         centre: bool = True,
         counted: Map | None = None,
         name: str = "",
@@ -178,8 +178,8 @@ class Binned:
             Incident counts to which all pixels are brought; the median over the pixels if it is not given, so that
             counts stay of the size of counts.
         incident_noise : float
-            Variance of the incident counts over that of Poisson: 1 if single photons were counted, or true; 0, or
-            false, if they are known so much better that their noise is left out.
+            Variance of the incident counts over that of Poisson: 1 if single photons were counted, 0 if they are known
+            so much better that their noise is left out.
         centre : bool
             Whether pixels are brought to their centres by the slope of the map, see `centring`.
         counted : Map, optional
