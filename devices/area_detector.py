@@ -18,7 +18,7 @@ from ophyd.status import StatusBase
 from ophyd.utils import RedundantStaging
 
 from whiteline.devices.asking import SETTLE_S
-from whiteline.devices.detector_parts import INTERNAL, TriggerStatus
+from whiteline.devices.detector_parts import CONTINUOUS, INTERNAL, MULTIPLE, TriggerStatus
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Refused
 from whiteline.devices.frame_files import FramesLost
@@ -56,7 +56,7 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         self.hdf1.place(str(write), str(read))
         self.configuration_names.kind = "omitted"
         self.stage_sigs.clear()
-        self.stage_sigs["cam.image_mode"] = "Multiple"
+        self.stage_sigs["cam.image_mode"] = MULTIPLE
         self.stage_sigs["cam.array_callbacks"] = "Enable"
         self._before: list[tuple[Any, Any]] = []
         self._point: tuple[tuple[int, ...], str] | None = None
@@ -222,13 +222,14 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         return [self, self.hdf1]
 
     def _prepare(self, errand: Errand) -> None:
-        in_flight = self._is_in_flight(errand)
         self._become_idle(errand)
-        if in_flight:
+        if self._is_in_flight(errand):
             self.log.warning(
-                "%s waited for pulses, and starts its frames itself again: was a fly scan killed?", self.cam.prefix
+                "%s was set to wait for pulses, and starts its frames itself again: was a fly scan killed?",
+                self.cam.prefix,
             )
             self._settle(errand, self.cam.trigger_mode, INTERNAL)
+            self._settle(errand, self.cam.image_mode, MULTIPLE)
         self.hdf1.close(errand)
         for owner in (self, self.hdf1):
             for key, wanted in owner.stage_sigs.items():
@@ -246,10 +247,13 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         self._point, self._taken = point, 0
 
     def _is_in_flight(self, errand: Errand) -> bool:
-        """Tell whether it goes on to wait for pulses, as a session that was killed in a fly scan leaves it."""
-        cam = self.cam
-        waits = errand.ask(cam.acquire, SETTLE_S) != 0 and str(cam.trigger_mode.get()) != INTERNAL
-        return bool(waits and str(cam.image_mode.get()) == "Continuous")
+        """Tell whether a session that was killed in a fly scan has left it set for pulses without end.
+
+        It may acquire or not: the session may have died before it let it, or after it had ended it. Nobody else sets
+        it so: `trigger_mode` is set with a number of frames.
+        """
+        mode, number = (str(errand.ask(signal, SETTLE_S)) for signal in (self.cam.trigger_mode, self.cam.image_mode))
+        return mode != INTERNAL and number == CONTINUOUS
 
     def _put_back(self, errand: Errand) -> None:
         self._become_idle(errand)

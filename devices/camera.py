@@ -9,7 +9,7 @@ from ophyd import Component, Signal
 
 from whiteline.devices.area_detector import FileDetector
 from whiteline.devices.camera_settings import CameraSettings
-from whiteline.devices.detector_parts import INTERNAL, Driver
+from whiteline.devices.detector_parts import INTERNAL, MULTIPLE, Driver
 from whiteline.devices.errands import Errand
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.frame_files import FramesFile
@@ -156,8 +156,12 @@ class Camera(FileDetector):
         if "frames" in values:
             self._settle(errand, cam.num_images, int(wanted.frames))
         if "trigger_mode" in values:
+            # left continuous by a live view, it would look as a fly scan that was killed leaves it
+            self._settle(errand, cam.image_mode, MULTIPLE)
             self._settle(errand, cam.trigger_mode, wanted.trigger_mode)
-        if {"roi", "binning"} & set(values) and wanted.shape_on_sensor != self.settings.shape_on_sensor:
+        # a client that was killed between two steps may have left it binned one way only
+        unequal = int(cam.bin_x.get()) != int(cam.bin_y.get())
+        if {"roi", "binning"} & set(values) and (unequal or wanted.shape_on_sensor != self.settings.shape_on_sensor):
             self._set_region(errand, wanted)
 
     def _set_region(self, errand: Errand, wanted: CameraSettings) -> None:

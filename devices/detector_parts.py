@@ -31,6 +31,9 @@ def monitored(suffix: str, cls: type = EpicsSignalWithRBV, **kwargs: Any) -> Com
 INTERNAL = "Internal"
 """Areadetector's word for a detector that starts its frames itself."""
 
+CONTINUOUS, MULTIPLE = "Continuous", "Multiple"
+"""Areadetector's words for a detector that goes on until it is ended, and for one that takes a number of frames."""
+
 
 class Driver(Part, AreaDetectorCam):
     """The driver of a detector, with monitors on what a scan depends on."""

@@ -15,12 +15,12 @@ from whiteline.devices.energy import Energy
 from whiteline.devices.errands import ANSWER_S, Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, MoveFailed, Refused, Stopped
 from whiteline.devices.fly_axis import FlyAxis
-from whiteline.devices.fly_velocity import made_early
+from whiteline.devices.fly_velocity import made_early, see_to_usual, usual_velocity
 from whiteline.devices.forecast import Forecast
 from whiteline.devices.lost_puts import put
 from whiteline.devices.monochromator import LOCKS_S
 from whiteline.devices.positioner import ALLOWANCE_S, MARGIN, Positioner
-from whiteline.devices.sweep_followers import Follower, followers_of, late_s, require_able
+from whiteline.devices.sweep_followers import Follower, followers_of, late_s, require_able, require_in_step
 from whiteline.devices.together import halt, wait_for_rest
 from whiteline.devices.undulator import UndulatorGap
 
@@ -56,7 +56,8 @@ class EnergySweep(Watchful):
         super().__init__(prefix, name=name, **kwargs)
         for axis in energy.axes:
             made_early(axis, "velocity" if isinstance(axis, UndulatorGap) else "highest_velocity")
-        energy.monochromator.bragg.subscribe(self.wake, event_type=Positioner.SUB_START, run=False)
+        for kind in (Positioner.SUB_START, Positioner.SUB_DONE):
+            energy.monochromator.bragg.subscribe(self.wake, event_type=kind, run=False)
 
     def _forget(self) -> None:
         self._line: FlyLine | None = None
@@ -127,10 +128,23 @@ class EnergySweep(Watchful):
         return self._begun
 
     def stage(self) -> list[object]:
-        """Begin a run."""
+        """Begin a run; the undulator gets its usual velocity, should a sweep that was killed have left it slow.
+
+        What a run that was halted owes is put back before; raises as `unstage`.
+        """
+        self.unstage()
+        self.see_to_undulator().wait()
         self._forget()
         self._begun = True
         return [self]
+
+    def see_to_undulator(self) -> StatusBase:
+        """Give the undulator back the velocity of its description, where a sweep that was killed has left it slow.
+
+        A motor record says itself how long a move takes; of the gap nobody would know why it does not arrive.
+        """
+        gap = self.energy.undulator.gap
+        return self.run_errand(lambda errand: see_to_usual(gap, errand), needs=gap.needed_signals)
 
     def unstage(self) -> list[object]:
         """Leave all at rest with their own velocities, and the feedback as it was.
@@ -144,11 +158,11 @@ class EnergySweep(Watchful):
             self.end_errand("was unstaged", success=True)
             try:
                 self.run_errand(lambda _: self._leave_in_order(), needs=()).wait()
-                if self._feedback_owed:
-                    self._feedback_owed = False
-                    self.energy.monochromator.feedback.set("On").wait(2 * LOCKS_S)
             finally:
                 self._begun = False
+                if self._feedback_owed:  # also where an axis has gone
+                    self._feedback_owed = False
+                    self.energy.monochromator.feedback.set("On").wait(2 * LOCKS_S)
         return [self]
 
     # a sweep
@@ -202,19 +216,36 @@ class EnergySweep(Watchful):
     def complete(self) -> StatusBase:
         """Wait until all that follows has arrived; fails with one sentence, and all stand then.
 
+        It fails as well if something that follows was too far behind all along: it is started when Bragg is seen to
+        move, which a busy computer sees late.
+
         Raises
         ------
         Refused
             If no sweep is prepared.
         """
-        if self._line is None:
+        line, followers = self._line, self._followers
+        if line is None:
             raise Refused(f"{self.name} has begun no sweep; prepare one, and kick it off")
+        bragg = self.energy.monochromator.bragg
 
         def end(errand: Errand) -> None:
             self._see_to_end(errand, "follow the sweep")
+            errand.until(lambda: not bragg.moving, self._seconds(line), f"{bragg.name} to come to rest")
             self._restore()
+            require_in_step(self.energy, line, followers, self._late(line))
 
         return self._run(end)
+
+    def _late(self, line: FlyLine) -> dict[Positioner, float]:
+        """Return how long after Bragg each of those that follow has started, by the clocks of their IOCs [s].
+
+        A simulated machine may run faster than its clock: Bragg's own move tells by how much. One that takes longer
+        than it should, as it settles, tells nothing.
+        """
+        started, ended = self.energy.monochromator.bragg.last_move_s
+        faster = max(1.0, self._bragg.seconds(line) / (ended - started))
+        return {one.axis: faster * (one.axis.last_move_s[0] - started) for one in self._followers}
 
     def _seconds(self, line: FlyLine) -> float:
         return MARGIN * (self._bragg.seconds(line) + line.even_s) + 2 * ALLOWANCE_S
@@ -262,7 +293,7 @@ class EnergySweep(Watchful):
         for one in self._followers:
             signal: Any = one.axis.velocity
             if signal not in self._usual:
-                self._usual[signal] = float(errand.ask(signal))
+                self._usual[signal] = usual_velocity(one.axis, float(errand.ask(signal)))
             taken.append(errand.put(signal, one.velocity))
         names = ", ".join(one.axis.velocity.setpoint_pvname for one in self._followers)
         errand.until(lambda: all(one() for one in taken), ANSWER_S, f"{names} to be taken")
@@ -277,10 +308,11 @@ class EnergySweep(Watchful):
         DeviceError
             Naming those that could not be reached.
         """
-        usual, self._usual, problems = self._usual, {}, []
-        for signal, velocity in usual.items():
+        problems = []
+        for signal, velocity in list(self._usual.items()):
             try:
                 put(signal, velocity)
+                del self._usual[signal]
             except DeviceError as error:
                 problems.append(f"it could not be given back its {velocity:.6g}: {error}")
         if problems:

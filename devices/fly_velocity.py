@@ -34,25 +34,12 @@ class LineVelocity:
         if most > 0:
             return most
         present = float(self._motor.velocity.get(use_monitor=False)) if self._before is None else self._before
-        return max(present, self._described or 0.0)
-
-    @property
-    def _described(self) -> float | None:
-        """Its usual velocity, as the beamline is described [unit/s]."""
-        settings = getattr(self._motor, "settings", None)
-        return None if settings is None else settings.velocity
+        return max(present, _described(self._motor) or 0.0)
 
     def see_to_usual(self, errand: Errand) -> None:
         """Give it back its usual velocity where a session that was killed in a line has left it slower."""
-        usual = self._described
-        if self._before is not None or usual is None:
-            return
-        found, pv = float(errand.ask(self._motor.velocity)), self._motor.velocity.setpoint_pvname
-        if found < (1 - SAME_VELOCITY) * usual:
-            self._motor.log.warning(
-                "%s was %.6g %s/s, and gets its usual %.6g: was a fly scan killed?", pv, found, self._motor.egu, usual
-            )
-            errand.until(errand.put(self._motor.velocity, usual), ANSWER_S, f"{pv} to take {usual:.6g}")
+        if self._before is None:
+            see_to_usual(self._motor, errand)
 
     def take(self, errand: Errand, wanted: float) -> None:
         """Give it the velocity of a line, unless it has it.
@@ -112,6 +99,32 @@ class LineVelocity:
                 f"{pv} could not be given back its {before:.6g} {self._motor.egu}/s, as its IOC has gone: see to it "
                 "when that runs again"
             ) from error
+
+
+def see_to_usual(axis: Any, errand: Errand) -> None:
+    """Give an axis back its usual velocity where a session that was killed in a line has left it slower."""
+    found = float(errand.ask(axis.velocity))
+    if (usual := usual_velocity(axis, found)) != found:
+        pv = axis.velocity.setpoint_pvname
+        errand.until(errand.put(axis.velocity, usual), ANSWER_S, f"{pv} to take {usual:.6g}")
+
+
+def usual_velocity(axis: Any, found: float) -> float:
+    """Return the velocity that an axis was found with, or that of its description if it was left slower [unit/s]."""
+    usual = _described(axis)
+    if usual is None or found >= (1 - SAME_VELOCITY) * usual:
+        return found
+    axis.log.warning(
+        "%s was %.6g %s/s, and gets its usual %.6g: was a fly scan killed?",
+        axis.velocity.setpoint_pvname, found, axis.egu, usual,
+    )  # fmt: skip
+    return usual
+
+
+def _described(axis: Any) -> float | None:
+    """Return the usual velocity of an axis, as the beamline is described [unit/s]."""
+    settings = getattr(axis, "settings", None)
+    return None if settings is None else settings.velocity
 
 
 def made_early(device: Any, attribute: str) -> None:

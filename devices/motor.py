@@ -189,9 +189,9 @@ class Motor(Positioner, EpicsMotor):
                 self._unit = self.motor_egu.get()
         return self._unit
 
-    def _move_changed(self, value: Any = None, **_: Any) -> None:
+    def _move_changed(self, value: Any = None, timestamp: Any = None, **_: Any) -> None:
         if value is not None:
-            self._done_changed(value == 1)
+            self._done_changed(value == 1, timestamp)
 
     def _pos_changed(self, value: Any = None, timestamp: Any = None, **_: Any) -> None:
         if value is not None:

@@ -73,6 +73,7 @@ class Positioner(Watchful, PositionerBase):
         self._moving = False
         self._at_rest = False
         self._commanded = False
+        self._started_s = self._ended_s = math.nan
         super().__init__(*args, **kwargs)
 
     # what a subclass provides
@@ -119,8 +120,10 @@ class Positioner(Watchful, PositionerBase):
 
     # monitors
 
-    def _done_changed(self, at_rest: bool) -> None:
+    def _done_changed(self, at_rest: bool, timestamp: float | None) -> None:
         changed = self._moving == at_rest
+        if changed and timestamp is not None:
+            self._started_s, self._ended_s = (self._started_s, timestamp) if at_rest else (timestamp, math.nan)
         self._moving = not at_rest
         self._at_rest = at_rest
         if at_rest:
@@ -148,6 +151,11 @@ class Positioner(Watchful, PositionerBase):
     def moving(self) -> bool:
         """Whether it moves, as the last monitor had it."""
         return bool(self._moving)
+
+    @property
+    def last_move_s(self) -> tuple[float, float]:
+        """When its last move began and ended, by the clock of its IOC [s]; NaN where it has not."""
+        return self._started_s, self._ended_s
 
     @property
     def limits(self) -> tuple[float, float]:

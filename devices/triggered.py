@@ -16,6 +16,7 @@ from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.laws.fly_line import FlyLine
 from whiteline.devices.area_detector import FRAMES_S, FileDetector
 from whiteline.devices.asking import SETTLE_S
+from whiteline.devices.detector_parts import CONTINUOUS
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import Lost, Overdue, Refused
 from whiteline.devices.fly_documents import Document, StreamFile, Telling, stream_key
@@ -262,10 +263,11 @@ class TriggeredDetector(Watchful):
         cam = self.detector.cam
         modes = tuple(cam.trigger_mode.enum_strs or ())
         mode = GATE if not self.readout_s and GATE in modes else EXTERNAL
+        # put in this order, and put back in the opposite one: killed in between, it is recognised by the next staging
         return [
-            (cam.trigger_mode, mode),
-            (cam.image_mode, "Continuous"),
+            (cam.image_mode, CONTINUOUS),
             (cam.acquire_time, float(self.exposure_s(line))),
+            (cam.trigger_mode, mode),
         ]
 
     def _await_waiting(self, errand: Errand) -> None:

@@ -121,9 +121,9 @@ class UndulatorGap(Positioner):
             self._set_position(value, timestamp=timestamp)
 
     @busy.sub_value
-    def _busy_changed(self, value: Any = None, **_: Any) -> None:
+    def _busy_changed(self, value: Any = None, timestamp: Any = None, **_: Any) -> None:
         if value is not None:
-            self._done_changed(value == 0)
+            self._done_changed(value == 0, timestamp)
 
 
 def require_odd(harmonic: int) -> None:

@@ -206,6 +206,12 @@ class Frames:
         yield from self.way.go_out()
         yield from self.take("flat")
 
+    def take_look_flats(self) -> MsgGenerator[None]:
+        """Take the sample out, and frames without it to look by; none was planned, so they have their own stream."""
+        yield from self.way.go_out()
+        for _ in range(self.events("flat")):
+            yield from take_point([self.camera, *self._also], self._read, shutter=self._shutter, stream="look_flat")
+
     def look(self) -> MsgGenerator[dict[str, Any]]:
         """Take one event that is only looked at, in the stream "look", and return its readings."""
         also = [*self._read, *self._look_with]

@@ -164,7 +164,7 @@ class _Images:
 
     def arrive(self) -> MsgGenerator[None]:
         """Take a flat at this energy, and bring the sample in."""
-        yield from self._frames.take_flats()
+        yield from self._frames.take_look_flats()
         yield from self._frames.go_in()
 
     def look(self) -> MsgGenerator[Look]:

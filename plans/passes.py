@@ -64,6 +64,7 @@ class Passes:
                     raise ValueError(f"{name} = {limit:g} needs {wanted}, which tells whether it is reached")
         self._target, self._error = stop_at_error, error
         self._budget, self._dose = dose_budget_Gy, dose
+        self._given = 0.0
         self._verdict = Verdict()
 
     @property
@@ -71,13 +72,19 @@ class Passes:
         """Whether there may be fewer passes."""
         return self.most > 1 and (self._target is not None or self._budget is not None)
 
-    def enough(self, done: int) -> MsgGenerator[bool]:
+    def begin(self) -> None:
+        """Note that a run begins: its dose is counted from 0."""
+        self._given = 0.0
+
+    def enough(self, done: int, share: float = 1.0) -> MsgGenerator[bool]:
         """Tell at the end of a pass whether it was the last one, and record why.
 
         Parameters
         ----------
         done : int
             How many there have been.
+        share : float
+            What part of its energies was taken: the first pass of a resumed run may be but the rest of one.
         """
         if not self.may_end_early:
             return done >= self.most
@@ -91,7 +98,14 @@ class Passes:
         if self._dose is not None and self._budget is not None:
             answer = yield from ask(self._dose)
             verdict.dose = answer.number("gray")
-            if not verdict.reason and verdict.dose * (done + 1) / done > self._budget:
+            # the next pass gives what the last one has
+            whole, self._given = (verdict.dose - self._given) / share, verdict.dose
+            if not verdict.reason and not answer.simulated and not math.isfinite(verdict.dose):
+                verdict.reason = (
+                    f"the dose is not known, and another pass might exceed the budget of {self._budget:.3g} Gy"
+                    f"{': ' if answer.why else ''}{answer.why}"
+                )
+            if not verdict.reason and verdict.dose + whole > self._budget:
                 verdict.reason = (
                     f"another pass would give more than the dose budget of {self._budget:.3g} Gy, of which "
                     f"{verdict.dose:.3g} Gy are given"

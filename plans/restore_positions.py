@@ -26,7 +26,7 @@ def restore_positions(
 ) -> MsgGenerator[tuple[str, ...]]:
     """Bring axes back to given positions; those that stand there are left alone.
 
-    The session reads the positions from the baseline of an old run, and shows what would move before.
+    `whiteline.beamline.earlier_positions` reads positions from the baseline of an old run, and shows what would move.
 
     Parameters
     ----------

@@ -38,11 +38,14 @@ class Step:
         Returns the messages that do it. They can be run again from their beginning.
     urgent : bool
         Whether it comes before anything else, even before what moves is stopped: each lost axis may take a second.
+    forgets : bool
+        Whether a second try that goes well says nothing: a device that failed to unstage takes itself for unstaged.
     """
 
     name: str
     plan: Callable[[], MsgGenerator[Any]]
     urgent: bool = False
+    forgets: bool = False
 
 
 class NotRestored(RuntimeError):
@@ -78,7 +81,8 @@ def restoring(plan: MsgGenerator[Any], steps: Sequence[Step]) -> MsgGenerator[An
     After a scan that went well the steps can be paused and resumed, as those of a plan within a longer one must. After
     any other end a pause counts as one more interruption: what was done since the last checkpoint is not to be redone.
 
-    `RE.halt` and a killed process run no messages any more: there the heartbeat of the machine closes the shutter.
+    `RE.halt` and a killed process run no messages any more. Where the process is gone, its heartbeat has stopped, and
+    the machine closes the shutter; after a halt the session does.
     """
     moved: list[Any] = []
 
@@ -138,7 +142,7 @@ def unstaging(*devices: Any) -> list[Step]:
     def unstage_of(device: Any) -> Callable[[], MsgGenerator[Any]]:
         return lambda: stubs.unstage(device)
 
-    return [Step(f"unstage {device.name}", unstage_of(device)) for device in reversed(devices)]
+    return [Step(f"unstage {device.name}", unstage_of(device), forgets=True) for device in reversed(devices)]
 
 
 def _restore(steps: Sequence[Step], ended_by: BaseException | None) -> MsgGenerator[None]:
@@ -152,7 +156,8 @@ def _restore(steps: Sequence[Step], ended_by: BaseException | None) -> MsgGenera
             failure, interrupted_by = yield from _run(step, can_pause=well)
             interruption = interrupted_by or interruption
             if failure is None:
-                failures.pop(step, None)
+                if not step.forgets:
+                    failures.pop(step, None)
             else:
                 failures[step] = failure
                 again.append(step)
@@ -173,6 +178,7 @@ def _run(step: Step, *, can_pause: bool) -> MsgGenerator[tuple[BaseException | N
     moved: list[Any] = []
     for _ in range(TRIES):
         begun: list[Any] = []
+        tried = False
         try:
             # a checkpoint that was cleared is cleared for good, so this is for the end of everything
             if can_pause and interruption is None:
@@ -181,6 +187,7 @@ def _run(step: Step, *, can_pause: bool) -> MsgGenerator[tuple[BaseException | N
                 yield from stubs.clear_checkpoint()
             for rest in resting(moved):
                 yield from rest.plan()
+            tried = True
             yield from _noting(step.plan(), moved, begun)
         except GeneratorExit:
             raise
@@ -192,7 +199,9 @@ def _run(step: Step, *, can_pause: bool) -> MsgGenerator[tuple[BaseException | N
                 return error, interruption
             failure = error
         except BaseException as error:
-            return error, interruption
+            if tried:
+                return error, interruption
+            failure = error  # of something else: the step itself was not begun
         else:
             return None, interruption
     return failure, interruption

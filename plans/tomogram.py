@@ -153,9 +153,13 @@ class Tomogram:
         )  # fmt: skip
 
     def remember(self, steps: list[Step]) -> MsgGenerator[None]:
-        """Append what ends a turn and all staging, and brings sample, camera and rotation back to where they are."""
+        """Append what ends a turn and all staging, and brings sample, camera and rotation back to where they are.
+
+        The energy axis is staged here, once for all turns: the undulator keeps its harmonic through them.
+        """
         steps.extend(self.fly.steps())
         steps.extend(unstaging(self._energy, self.still.camera))
+        yield from bps.stage(self._energy)
         steps.append(self.still.way.back())
         yield from remember([self.still.camera.exposure, self.still.camera.frames], steps)
         yield from remember([self.rotation], steps)
@@ -202,9 +206,9 @@ class Tomogram:
             return
         camera = self.still.camera
         yield from stubs.mv(camera.exposure, self._exposure_s, camera.frames, self.still.per_event)
-        yield from bps.stage_all(self._energy, camera)
+        yield from bps.stage(camera)
         yield from frames
-        yield from bps.unstage_all(camera, self._energy)
+        yield from bps.unstage(camera)
 
     def _before(self) -> MsgGenerator[None]:
         yield from self.still.before()

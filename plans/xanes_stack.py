@@ -123,7 +123,8 @@ def xanes_stack(
     error : Readable, optional
         Part of the live analysis that tells it, as `live.error`.
     dose_budget_Gy : float, optional
-        A pass that would exceed it is not begun [Gy].
+        A pass that would exceed it is not begun, nor one after a pass whose dose is not known [Gy]; of several edges,
+        each has it.
     dose : Readable, optional
         Tells the dose so far, at the most exposed place.
     shift : Readable, optional
@@ -228,8 +229,9 @@ def xanes_stack(
                 yield from stubs.mv(sample.x, x, sample.y, y)  # type: ignore[attr-defined]
             yield from taken.take("primary", labels)
 
-    def one_pass(edge: Edge, seconds: Sequence[float], stand: Any, run: str) -> MsgGenerator[bool]:
-        count, events, begun = len(edge.energies), len(stand) * taken.events("primary"), False
+    def one_pass(edge: Edge, seconds: Sequence[float], stand: Any, run: str) -> MsgGenerator[float]:
+        """Return what part of the energies was taken."""
+        count, events, reached = len(edge.energies), len(stand) * taken.events("primary"), 0
         for at, (value, exposure) in enumerate(zip(edge.energies, seconds, strict=True)):
             if taken.passed_over(at, count, events):
                 continue
@@ -240,18 +242,19 @@ def xanes_stack(
             if focus is not None and taken.begun:
                 yield from focus.keep(value, run)
             yield from taken.beside_flats(at_places(stand), at, count, events)
-            begun = True
-        return begun
+            reached += 1
+        return reached / count
 
     def stack(edge: Edge, seconds: Sequence[float], part: Part, run: str) -> MsgGenerator[str]:
         taken.begin(part)
+        repeats.begin()
         yield from taken.before()
         stand = places or [(yield from stands(sample)) if held is not None else (0.0, 0.0)]
         if held is not None:
             held.begin()
         for number in range(passes):
-            begun = yield from one_pass(edge, seconds, stand, run)
-            if begun and (yield from repeats.enough(number + 1)):
+            share = yield from one_pass(edge, seconds, stand, run)
+            if share and (yield from repeats.enough(number + 1, share)):
                 break
         yield from taken.after()
         return run

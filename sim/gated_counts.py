@@ -39,6 +39,8 @@ class Lit:
         Of each species under the spot, averaged along its path [µm].
     defocus_mm : ndarray of float64, shape (gates,)
         How far downstream of the sample the focus was [mm].
+    passing : ndarray of float64, shape (gates,)
+        Share of the spot that a knife beside the sample has let pass.
     """
 
     energy: NDArray[np.float64]
@@ -47,6 +49,7 @@ class Lit:
     place_um: NDArray[np.float64]
     thickness_um: NDArray[np.float64]
     defocus_mm: NDArray[np.float64]
+    passing: NDArray[np.float64]
 
 
 def lit(nanoprobe: Nanoprobe, gates: Gates, energy: NDArray[np.float64]) -> Lit:
@@ -70,7 +73,9 @@ def lit(nanoprobe: Nanoprobe, gates: Gates, energy: NDArray[np.float64]) -> Lit:
     # the shadows of the sample are those of one angle: a raster does not turn it
     rotation = float(gates.moments[len(gates.moments) // 2].rotation_deg)
     thickness = thickness_along(nanoprobe.sample, place, sigma, gates.path_um, rotation)
-    return Lit(energy, photons, sigma, place, thickness, found[:, 5])
+    knife = nanoprobe.knife
+    passing = np.ones(energy.size) if knife is None else knife.passing(place[:, 0], sigma[:, 0], gates.path_um[:, 0])
+    return Lit(energy, photons, sigma, place, thickness, found[:, 5], passing)
 
 
 def _spot(nanoprobe: Nanoprobe, readings: Readings) -> tuple[float, ...]:
@@ -186,7 +191,7 @@ def gated_points(
         Incident, reference, transmitted.
     """
     attenuations = np.stack([at_energies(one.absorptions, light.energy) for one in nanoprobe.sample.species], axis=1)
-    passed = np.exp(-(attenuations * light.thickness_um).sum(axis=1))
+    passed = light.passing * np.exp(-(attenuations * light.thickness_um).sum(axis=1))
     watched = _monitored(nanoprobe.monitors, light.photons_per_s, light.energy, dwells_s, gains, foil, source)
     behind = nanoprobe.transmitted.gated_counts(light.photons_per_s * passed, light.energy, gains[2], dwells_s, source)
     return *watched, behind

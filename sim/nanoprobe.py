@@ -11,6 +11,7 @@ from whiteline.sim.bodies import projected
 from whiteline.sim.counters import IonChamber, Monitors, OpticalSpectrometer
 from whiteline.sim.drift import Drift
 from whiteline.sim.fluorescence import FluorescenceDetector, escape
+from whiteline.sim.knife import Knife
 from whiteline.sim.optics import Mirrors, OrderSortingAperture, ZonePlate
 from whiteline.sim.readings import MicroscopeReadings
 from whiteline.sim.sample import Sample
@@ -140,6 +141,8 @@ class Nanoprobe:
         For the light of the sample.
     take_off_deg : float or None
         Angle between the sample's surface and the fluorescence detector, for self-absorption [deg]; None leaves it out.
+    knife : Knife or None
+        Beside the sample; what it takes of the spot is lacking behind the sample only.
     """
 
     beam: Beam
@@ -152,6 +155,7 @@ class Nanoprobe:
     fluorescence: FluorescenceDetector
     spectrometer: OpticalSpectrometer
     take_off_deg: float | None = None
+    knife: Knife | None = None
 
     def probe(self, readings: Readings, frame: int = 0) -> Probe:
         """Return the spot at these readings, during a point: the jitter differs from point to point."""
@@ -260,6 +264,8 @@ class Nanoprobe:
         photons = probe.photons_per_s * dwell_s
         attenuations = self.sample.attenuations(probe.energy)
         passed = float(np.exp(-np.dot(attenuations, thickness)))
+        if self.knife is not None:
+            passed *= float(self.knife.passing(probe.place_um[0], probe.sigma_nm[0], path_um[0]))
         lines, bands = [], []
         for species, depth, attenuation in zip(self.sample.species, thickness, attenuations, strict=True):
             if depth > 0:

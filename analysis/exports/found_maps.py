@@ -38,7 +38,7 @@ class Found:
 
 
 def found_of(request: Request) -> Found:
-    """Return what is known: what was saved, unless references are given; else what an analysis finds now.
+    """Return what is known: what was saved, unless something else is asked for; else what an analysis finds now.
 
     A stack without either has nothing, as its maps are fractions of references.
 
@@ -49,7 +49,8 @@ def found_of(request: Request) -> Found:
     """
     saved = None if request.results is None else request.results / f"{request.run.uid}_xanes.h5"
     # of a run that was resumed, what was saved is that of a part
-    if saved is not None and saved.exists() and not request.references and not request.run.parts:
+    usual = request.as_usual and not request.references and not request.run.parts
+    if usual and saved is not None and saved.exists():
         return _saved(saved, request.position)
     if request.kind == "stack" and not request.references:
         return Found()
@@ -58,7 +59,7 @@ def found_of(request: Request) -> Found:
     settings = request.settings
     results = analyse(
         request.run, references=request.references, flats=settings.flats, camera=settings.camera,
-        signal=settings.signal, incident=settings.incident,
+        signal=settings.signal, incident=settings.incident, incident_current=True,
     )  # fmt: skip
     hashes = ", ".join(f"{name} ({one[:12]})" for name, one in settings.reference_hashes().items())
     source = f"maps are fitted at the export, with the references {hashes}" if hashes else "maps are made at the export"

@@ -80,6 +80,11 @@ class Request:
         kind = kind_of(self.run)
         return "tomography" if kind == "stack" and rotation_key(self.run) else kind
 
+    @property
+    def as_usual(self) -> bool:
+        """Whether flats, signal and incident beam are those that the live analysis takes."""
+        return self.flats == "same-energy" and self.signal is None and self.incident is None
+
     def require(self, *kinds: Kind) -> None:
         """Refuse a run of another kind.
 

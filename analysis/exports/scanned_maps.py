@@ -88,9 +88,10 @@ def _flown(request: Request) -> ScannedMaps:
     beam = request.incident or (f"{table.prefix}{INCIDENT}_rate" if INCIDENT in table.counters else None)
     slow, fast = (table.unit(one) or "um" for one in axis_columns(pulses))
     signals = {key: value if value.ndim == 3 else value[None] for key, (value, _) in maps.lines.items()}
-    how = "pulses are put onto a regular grid by their measured positions, and summed in its pixels"
+    how = ["pulses are put onto a regular grid by their measured positions, and summed in its pixels"]
+    how += ["maps of several energies are not moved against each other"] if (request.run.raster_shape or ())[2:] else []
     return ScannedMaps(
-        np.empty(0), maps.grid.y, maps.grid.x, (slow, fast), signals, beam, (how, _per_incident(beam), *maps.troubles)
+        np.empty(0), maps.grid.y, maps.grid.x, (slow, fast), signals, beam, (*how, _per_incident(beam), *maps.troubles)
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whiteline.analysis.exports.request import Request
-from whiteline.analysis.live.recipes import Places, Recipe, cookbook_of, pixel_um
+from whiteline.analysis.live.recipes import Places, Recipe, cookbook_of, darks_of, pixel_um
 from whiteline.analysis.runs.frames import FrameStack
 from whiteline.analysis.runs.roles import frames_key
 from whiteline.analysis.runs.run import FLAT, PRIMARY, Run
@@ -196,11 +196,11 @@ def stack_frames(request: Request) -> StackFrames:
 
 
 def _without_flats(run: Run, points: Stream, camera: str) -> list[Recipe]:
-    darks = tuple(point.places[camera] for point in run.streams["dark"].points) if "dark" in run.streams else ()
+    darks = darks_of(run, points, camera)
     return [
         Recipe(
             number=point.seq_num, energy=float(energy), time=point.time, frames=(point.places[camera],), flats=(),
-            darks=darks, magnification=None, stage=None, own_flat=False, of_this_visit=False,
+            darks=darks[point.seq_num], magnification=None, stage=None, own_flat=False, of_this_visit=False,
         )
         for point, energy in zip(points.points, run.energies, strict=True)
         if camera in point.places and np.isfinite(energy)

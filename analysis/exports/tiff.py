@@ -38,12 +38,16 @@ def tiff(request: Request) -> Files:
     request.require("stack", "raster", "tomography")
     found = found_of(request)
     files: Files = {}
+    pixel = _square(found.pixel_um)
     if request.kind == "stack":
         files[".tif"] = partial(_write_stack, request, stack_frames(request))
     elif request.kind == "raster" and (request.run.raster_shape or ())[2:]:
         maps = scanned_maps(request)
         files = {f"_{_plain(key)}_stack.tif": partial(_write_scanned, request, maps, key) for key in maps.signals}
-    files |= {f"_{_plain(name)}.tif": partial(_write_map, request, found, one) for name, one in found.maps.items()}
+        pixel = _steps_um(maps) or pixel
+    files |= {
+        f"_{_plain(name)}.tif": partial(_write_map, request, found, one, pixel) for name, one in found.maps.items()
+    }
     if not files:
         raise UnsuitableRun(f"{request.run.name} has neither frames nor maps; export it as csv")
     return files
@@ -59,23 +63,30 @@ def _write_stack(request: Request, frames: StackFrames, path: Path) -> None:
             yield image
             request.progress(index + 1, len(frames))
 
-    _write(path, images(), (len(frames), *frames.shape), frames.pixel_um, labels, info)
+    _write(path, images(), (len(frames), *frames.shape), _square(frames.pixel_um), labels, info)
 
 
 def _write_scanned(request: Request, maps: ScannedMaps, key: str, path: Path) -> None:
     values = maps.signals[key].astype(np.float32)
     labels = [f"{energy:.3f} eV" for energy in maps.energies]
     info = _info(request, key, "counts", maps.processing, [float(one) for one in maps.energies])
-    step = abs(float(np.diff(maps.x).mean())) if maps.x.size > 1 and maps.units[1] in ("um", "µm") else None
-    _write(path, values, values.shape, step, labels, info)
+    _write(path, values, values.shape, _steps_um(maps), labels, info)
 
 
-def _write_map(request: Request, found: Found, one: Map, path: Path) -> None:
+def _steps_um(maps: ScannedMaps) -> tuple[float, float] | None:
+    """Return height and width of a pixel [µm]; None if they are not known."""
+    if min(maps.x.size, maps.y.size) < 2 or any(one not in ("um", "µm") for one in maps.units):
+        return None
+    height, width = (abs(float(np.diff(one).mean())) for one in (maps.y, maps.x))
+    return height, width
+
+
+def _write_map(request: Request, found: Found, one: Map, pixel: tuple[float, float] | None, path: Path) -> None:
     unit = f" [{one.unit}]" if one.unit else ""
     pages = [np.where(one.valid, part, np.nan).astype(np.float32) for part in (one.value, one.error)]
     labels = [f"{one.name}{unit}", f"standard error{unit}"]
     info = _info(request, one.name, one.unit, (found.source, "pixels that are not valid are NaN"), ())
-    _write(path, pages, (2, *one.value.shape), found.pixel_um, labels, info)
+    _write(path, pages, (2, *one.value.shape), pixel, labels, info)
 
 
 def _info(request: Request, name: str, unit: str, processing: Sequence[str], energies: Sequence[float]) -> str:
@@ -84,19 +95,28 @@ def _info(request: Request, name: str, unit: str, processing: Sequence[str], ene
 
 
 def _write(
-    path: Path, images: Iterable[Image], shape: tuple[int, ...], pixel: float | None, labels: list[str], info: str
+    path: Path,
+    images: Iterable[Image],
+    shape: tuple[int, ...],
+    pixel: tuple[float, float] | None,
+    labels: list[str],
+    info: str,
 ) -> None:
-    """Write slices; the pixel is in µm, None if it is not known.
+    """Write slices; the pixel is its height and width [µm], None if it is not known.
 
     ImageJ's own byte order is big-endian; tifffile writes and tells it.
     """
-    resolution = (1.0, 1.0) if pixel is None else (1 / pixel, 1 / pixel)
+    resolution = (1.0, 1.0) if pixel is None else (1 / pixel[1], 1 / pixel[0])
     about = {"axes": "ZYX", "unit": "pixel" if pixel is None else "um", "Labels": labels, "Info": info}
     with tifffile.TiffWriter(path, imagej=True) as file:
         file.write(
             iter(images), shape=shape, dtype=np.float32, photometric="minisblack", resolution=resolution,
             metadata=about, truncate=4 * int(np.prod(shape)) > PAGED_BYTES,
         )  # fmt: skip
+
+
+def _square(pixel_um: float | None) -> tuple[float, float] | None:
+    return None if pixel_um is None else (pixel_um, pixel_um)
 
 
 def _plain(name: str) -> str:

@@ -162,6 +162,7 @@ class Binned:
         reference: float | None = None,
         incident_noise: float = 1.0,
         centre: bool = True,
+        unsure_px: tuple[float, float] = (0.0, 0.0),
         counted: Map | None = None,
         name: str = "",
     ) -> Map:
@@ -182,6 +183,8 @@ class Binned:
             so much better that their noise is left out.
         centre : bool
             Whether pixels are brought to their centres by the slope of the map, see `centring`.
+        unsure_px : (float, float)
+            How well it is known where the map was, along y and x, as in `centring` [px].
         counted : Map, optional
             Counts of the channel as they are to be taken, such as corrected for dead time; the sums themselves if they
             are not given.
@@ -203,7 +206,7 @@ class Binned:
         square = given.error**2 + incident_noise * ratio**2 * self.squares[incident]
         error = reference * np.sqrt(square) / usable
         found = Map.masked(name or "counts per incident beam", "counts", reference * ratio, error, lit)
-        return centred(found, *self.offsets) if centre else found
+        return centred(found, *self.offsets, unsure_px=unsure_px) if centre else found
 
 
 def bin_pixels(

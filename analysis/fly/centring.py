@@ -17,7 +17,7 @@ from whiteline.analysis.maps.map import Map
 Numbers = NDArray[np.float64]
 
 
-def centred(measured: Map, offset_y: Numbers, offset_x: Numbers) -> Map:
+def centred(measured: Map, offset_y: Numbers, offset_x: Numbers, *, unsure_px: tuple[float, float] = (0.0, 0.0)) -> Map:
     """Return a map with each pixel brought to its centre by the slope between its neighbours.
 
     The slope over two pixels has half of the variance of a pixel, so noise of variance σ² becomes σ² (1 + δ²/2) along
@@ -30,6 +30,9 @@ def centred(measured: Map, offset_y: Numbers, offset_x: Numbers) -> Map:
         Its noise independent from pixel to pixel.
     offset_y, offset_x : ndarray of float64, shape (Y, X)
         From the centre of each pixel to where it was measured [px].
+    unsure_px : (float, float)
+        How well it is known where the whole map was, along y and x, one standard error [px]. Times the slope that adds
+        to the error of each pixel, most at the rim of a particle; it is the same way in all pixels of a map.
 
     Returns
     -------
@@ -40,12 +43,13 @@ def centred(measured: Map, offset_y: Numbers, offset_x: Numbers) -> Map:
     value, variance = _centred(
         np.ascontiguousarray(measured.value, np.float64), np.ascontiguousarray(measured.error, np.float64) ** 2,
         np.ascontiguousarray(measured.valid), np.asarray(offset_y, np.float64), np.asarray(offset_x, np.float64),
+        (float(unsure_px[0]), float(unsure_px[1])),
     )  # fmt: skip
     return Map.masked(measured.name, measured.unit, value, np.sqrt(variance), measured.valid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _centred(value: Any, variance: Any, valid: Any, offset_y: Any, offset_x: Any) -> Any:
+def _centred(value: Any, variance: Any, valid: Any, offset_y: Any, offset_x: Any, unsure_px: Any) -> Any:
     rows, columns = value.shape
     moved, spread = value.copy(), variance.copy()
     for row in range(rows):
@@ -53,7 +57,7 @@ def _centred(value: Any, variance: Any, valid: Any, offset_y: Any, offset_x: Any
             if not valid[row, column]:
                 continue
             # of the pixel itself a share may be in the slope, which is then added to what it has already
-            own, other = 1.0, 0.0
+            own, other, unsure = 1.0, 0.0, 0.0
             for axis in range(2):
                 down, along = (1, 0) if axis == 0 else (0, 1)
                 ahead_row, ahead_column = row + down, column + along
@@ -73,7 +77,9 @@ def _centred(value: Any, variance: Any, valid: Any, offset_y: Any, offset_x: Any
                 if apart < 0.5:
                     continue
                 by = offset[row, column] / apart
-                moved[row, column] -= by * (value[ahead_row, ahead_column] - value[behind_row, behind_column])
+                rise = value[ahead_row, ahead_column] - value[behind_row, behind_column]
+                moved[row, column] -= by * rise
+                unsure += (unsure_px[axis] * rise / apart) ** 2
                 if ahead:
                     other += by * by * variance[ahead_row, ahead_column]
                 else:
@@ -82,5 +88,5 @@ def _centred(value: Any, variance: Any, valid: Any, offset_y: Any, offset_x: Any
                     other += by * by * variance[behind_row, behind_column]
                 else:
                     own += by
-            spread[row, column] = own * own * variance[row, column] + other
+            spread[row, column] = own * own * variance[row, column] + other + unsure
     return moved, spread

@@ -2,13 +2,14 @@
 
 Fluorescence lines are corrected for the dead time of their detector by all that it has counted in each pixel. The
 current of a chamber was turned into counts, and these are not photons one by one: how much it is known better or worse
-than by so many photons shows in how counts of neighbouring pulses scatter.
+than by so many photons shows in how counts of neighbouring pulses scatter. The beam before the sample is taken as it is
+known best by two chambers, where a second one has counted.
 
 A line that was taken again after it had been added replaces the first: then all lines are added anew, as they are if no
 grid was planned, or the sample lies beside it.
 
 Of several energies each whole map is brought back by what the sample has drifted against the first one. Errors hold the
-noise of counting, and not what is left of the drift.
+noise of counting, and how well it is known how far that was: this shows where a map is steep, at the rims of particles.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from whiteline.analysis.fluorescence.dead_time import correct_dead_time
 from whiteline.analysis.fly.binning import Binned
 from whiteline.analysis.fly.grid import Grid
+from whiteline.analysis.fly.steady_beam import steadied
 from whiteline.analysis.live.results import FrameFound
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.runs.fly_maps import axis_columns, places_of, planned_or_measured
@@ -88,6 +90,7 @@ class FlyLines:
         self._planned = True
         self._scatter: dict[str, list[float]] = {}
         self._back: dict[int, tuple[float, float]] = {}
+        self._unsure: dict[int, tuple[float, float]] = {}
         self.moved: dict[int, FrameFound | None] = {}
 
     def follow(self, run: Run) -> FlyMaps:
@@ -117,7 +120,10 @@ class FlyLines:
         for channel, counter in others:
             busy = table.busy if counter in table.windows else None
             own = noise.get(counter, 1.0)
-            maps = [_map(one, channel, own, busy, beam, beam_noise, reference) for one in planes]
+            maps = [
+                _map(one, channel, own, busy, beam, beam_noise, reference, self._unsure.get(plane, (0.0, 0.0)))
+                for plane, one in enumerate(planes)
+            ]
             value, variance = np.array([one.value for one in maps]), np.array([one.error**2 for one in maps])
             pair = (value, variance) if len(shape) == 3 else (value[0], variance[0])
             found[f"{table.prefix}{counter}"] = pair
@@ -142,6 +148,7 @@ class FlyLines:
         if found is None or not found.trusted or self._grid is None:
             return
         self._back[plane] = found.shift_y * self._grid.step_y, found.shift_x * self._grid.step_x
+        self._unsure[plane] = found.shift_error_y, found.shift_error_x
         del self._sums[plane]
         self._added = {line: place for line, place in self._added.items() if (line - 1) // shape[-2] != plane}
 
@@ -157,7 +164,7 @@ class FlyLines:
         replaced = any(self._added[line] != place for line, place in places.items() if line in self._added)
         if replaced or not self._planned:
             self._grid, self._sums, self._added, self._scatter = None, {}, {}, {}
-            self._back, self.moved = {}, {}
+            self._back, self._unsure, self.moved = {}, {}, {}
         fresh = [place for place, line in enumerate(table.lines) if int(line) not in self._added]
         if not fresh and self._grid is not None:
             return
@@ -174,9 +181,19 @@ class FlyLines:
         plane_of = (numbers - 1) // shape[-2]
         back = np.array([self._back.get(int(one), (0.0, 0.0)) for one in plane_of]).reshape(-1, 2)
         y, x = y - back[:, :1], x - back[:, 1:]
-        for counter, counted in zip(table.counters, counts, strict=False):
-            if counter in CHAMBERS:
-                self._scatter.setdefault(counter, []).extend(scatter_over_poisson(counted[new], gate[new]))
+        scatter = {
+            counter: scatter_over_poisson(counted[new], gate[new])
+            for counter, counted in zip(table.counters, counts, strict=False)
+            if counter in CHAMBERS
+        }
+        beam, others = self._channels(pulses)
+        witness = next((channel for channel, counter in others if counter in CHAMBERS), None)
+        if beam is not None and witness is not None:
+            counts[beam], over = steadied(counts[beam], counts[witness], gate)
+            known = over[new][np.isfinite(over[new])]
+            scatter[table.counters[beam]] = known.tolist() or scatter.get(table.counters[beam], [])
+        for counter, found in scatter.items():
+            self._scatter.setdefault(counter, []).extend(found)
         for plane in np.unique(plane_of[new]):
             of_plane = new & (plane_of == plane)
             before = self._sums.get(int(plane)) or Binned.empty(self._grid, len(counts))
@@ -252,6 +269,7 @@ def _map(
     beam: int | None,
     beam_noise: float,
     reference: float,
+    unsure_px: tuple[float, float],
 ) -> Map:
     """Return a map per incident beam; `noise` is the variance of its counts over that of Poisson."""
     counted = binned.counts(channel)
@@ -263,4 +281,6 @@ def _map(
         counted = correct_dead_time(counted, binned.sums[-1], dwell, dead_time)
     if beam is None:
         return counted
-    return binned.normalised(channel, beam, reference=reference, incident_noise=beam_noise, counted=counted)
+    return binned.normalised(
+        channel, beam, reference=reference, incident_noise=beam_noise, counted=counted, unsure_px=unsure_px
+    )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from whiteline.analysis.runs.roles import is_spectra
+from whiteline.analysis.runs.roles import given_role, is_spectra
 from whiteline.analysis.runs.run import FLY, Run
 
 Kind = Literal["stack", "raster", "points", "tomography"]
@@ -16,12 +16,14 @@ def kind_of(run: Run) -> Kind:
     UnreadableRun
         If it has no points.
     """
-    stream = run.points
-    if FLY in run.streams and run.fly.counters:
-        # frames that were triggered beside the counters are not what it is about
-        return "points" if run.raster_shape is None else "raster"
+    stream, turned = run.points, given_role(run.start, "rotation") is not None
     if FLY in run.streams:
-        return "tomography"
+        if turned or not run.fly.counters:
+            return "tomography"
+        # frames that were triggered beside counters are not what it is about
+        return "points" if run.raster_shape is None else "raster"
     if any(len(shape) > 1 and not is_spectra(stream, key) for key, shape in stream.external.items()):
         return "stack"
+    if turned:  # and not flown yet
+        return "tomography"
     return "points" if run.raster_shape is None else "raster"

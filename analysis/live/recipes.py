@@ -18,7 +18,7 @@ from whiteline.analysis.runs.completeness import SAME_READBACK_EV
 from whiteline.analysis.runs.flats import SAME_EV, groups_of_flats
 from whiteline.analysis.runs.places import Place
 from whiteline.analysis.runs.roles import energy_key, frames_key
-from whiteline.analysis.runs.run import DARK, FLAT, LOOK, PRIMARY, Run
+from whiteline.analysis.runs.run import DARK, FLAT, LOOK, LOOK_FLAT, PRIMARY, Run
 from whiteline.analysis.runs.streams import Stream
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
@@ -169,7 +169,7 @@ def _recipes_of(
         for point in stream.points
         if point not in whole
     )
-    flats, darks = _taken(run, FLAT, camera), _taken(run, DARK, camera)
+    flats, darks = _taken(run, FLAT, camera).and_later(_taken(run, LOOK_FLAT, camera)), _taken(run, DARK, camera)
     energies = np.array([float(point.data[axis]) for point in whole])
     times = np.array([point.time for point in whole])
     groups = groups_of_flats(settings.flats, energies, times, flats.energies, flats.times, run.name)
@@ -244,6 +244,17 @@ class _Taken:
     energies: NDArray[np.float64] | None
     exposures: NDArray[np.float64]
 
+    def and_later(self, other: "_Taken") -> "_Taken":
+        """Return these and others together, by their time."""
+        if not other.places or self.energies is None or other.energies is None:
+            return self
+        times = np.concatenate([self.times, other.times])
+        order, places = np.argsort(times, kind="stable"), (*self.places, *other.places)
+        return _Taken(
+            tuple(places[one] for one in order), times[order], np.concatenate([self.energies, other.energies])[order],
+            np.concatenate([self.exposures, other.exposures])[order],
+        )  # fmt: skip
+
 
 def _taken(run: Run, name: str, camera: str) -> _Taken:
     stream = run.streams.get(name)
@@ -264,6 +275,12 @@ def _exposure(data: Mapping[str, Any], stream: Stream, camera: str) -> float:
     """Return the exposure of a frame [s]; NaN if it was not recorded with it."""
     found = _number(data.get(f"{stream.object_of.get(camera, '')}_exposure"))
     return np.nan if found is None or found <= 0 else found
+
+
+def darks_of(run: Run, stream: Stream, camera: str) -> dict[int, Places]:
+    """Return the darks of each point of a stream by its number: of its exposure, as a stack with flats has them."""
+    darks, first = _taken(run, DARK, camera), min((point.time for point in stream.points), default=np.inf)
+    return {point.seq_num: _darks(darks, first, _exposure(point.data, stream, camera)) for point in stream.points}
 
 
 def _darks(taken: _Taken, first: float, exposure: float) -> Places:

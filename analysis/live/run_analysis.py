@@ -13,7 +13,7 @@ from whiteline.analysis.live.threads import Background
 from whiteline.analysis.runs.builder import Document, RunBuilder
 from whiteline.analysis.runs.path_map import PathMap
 from whiteline.analysis.runs.positions import position_of
-from whiteline.analysis.runs.run import DARK, FLAT, LOOK, PRIMARY, Run
+from whiteline.analysis.runs.run import DARK, FLAT, LOOK, LOOK_FLAT, PRIMARY, Run
 
 if TYPE_CHECKING:
     from whiteline.analysis.live.edge_maps import PreparedRows
@@ -94,7 +94,7 @@ class RunAnalysis:
             # It was subscribed in the middle of a run: what the start would have said is not known.
             self.builder.feed("start", {"uid": document["run_start"], "time": document["time"]})
         points = self.builder.feed(name, document)
-        self._fresh |= any(point.stream in (PRIMARY, FLAT, DARK, LOOK) for point in points)
+        self._fresh |= any(point.stream in (PRIMARY, FLAT, DARK, LOOK, LOOK_FLAT) for point in points)
         self._fresh |= name in ("stop", "stream_datum")
         if name == "stop" and self.builder.stop is not None:
             self.refresh()

@@ -67,6 +67,11 @@ class FlyTable:
         """Numbers of its lines, from 1, shape (lines,); one that is missing is missing here, too."""
         return self.stream.seq_nums
 
+    @property
+    def run_of_lines(self) -> NDArray[np.int64]:
+        """Which of the runs that were joined each line is of, shape (lines,); 0 where there is but one."""
+        return np.zeros(len(self), np.int64)
+
     @cached_property
     def pulses(self) -> int:
         """Pulses of a line."""

@@ -5,7 +5,7 @@ as its own run says, and then put together by the numbers of the lines.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -43,12 +43,19 @@ class JoinedFlyTable(FlyTable):
         tables : sequence of FlyTable
             The first that was taken first.
         stream : Stream
-            Their lines, each number once.
+            Their lines, each number once; those that no table has are left out.
         """
         known = {int(line): (table, row) for table, one in enumerate(tables) for row, line in enumerate(one.lines)}
+        # of a run that goes on, the newest line may be told of in part: its own table leaves it out
+        stream = replace(stream, points=tuple(point for point in stream.points if point.seq_num in known))
         where = np.array([known[int(line)] for line in stream.seq_nums], np.int64).reshape(-1, 2)
         detectors = {name: one for table in tables for name, one in table.frames_of_detectors.items()}
         return cls(stream, detectors, all(one.over for one in tables), tuple(tables), where)
+
+    @property
+    def run_of_lines(self) -> NDArray[np.int64]:
+        """Which of the tables each line is of, shape (lines,)."""
+        return self.where[:, 0]
 
     def read(self, column: str, lines: slice = slice(None)) -> Numbers:
         """Return a column, shape (lines, pulses); as `FlyTable.read`."""

@@ -12,7 +12,7 @@ under their own data keys, and under those that a step scan has:
 - what was read once for each map, or once for each line, in the stream "primary": at all pulses of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -44,14 +44,14 @@ class Pulses(Stream):
         Start document.
     maps : Stream or None
         What was read once for each map, or for each line.
-    calibrations : mapping of str to Calibration
-        In use.
+    calibrations : sequence of mapping of str to Calibration
+        In use in each of the runs that the table is read from.
     """
 
     table: FlyTable = None  # type: ignore[assignment]
     start: Mapping[str, Any] = None  # type: ignore[assignment]
     maps: Stream | None = None
-    calibrations: Mapping[str, Calibration] = None  # type: ignore[assignment]
+    calibrations: Sequence[Mapping[str, Calibration]] = ()
 
     def __len__(self) -> int:
         return len(self.table) * self.table.pulses
@@ -125,7 +125,7 @@ class Pulses(Stream):
         found |= {key: number | {"units": "counts/s", "object_name": box} for key in self._rates}
         if self.maps is not None:
             found = {key: about for key, about in self.maps.data_keys.items() if "external" not in about} | found
-        if ENERGY not in found and self._energy_calibration is not None:
+        if ENERGY not in found and self._reads_energy:
             found[ENERGY] = number | {"units": "eV", "object_name": ENERGY}
         for stream in self.table.frames_of_detectors.values():
             found |= stream.data_keys
@@ -153,12 +153,8 @@ class Pulses(Stream):
             return np.asarray(counts / np.where(gate > 0, gate, np.nan)).ravel()
         if self.maps is not None and key in self.maps and "external" not in self.maps.data_keys[key]:
             return self._of_each_map(key)
-        if key == ENERGY and (calibration := self._energy_calibration) is not None:
-            angle = self.table.read(f"{BRAGG}{MEAN}").ravel()
-            known = np.isfinite(angle)
-            energy = np.full(angle.size, np.nan)
-            energy[known] = calibration.energy(angle[known])
-            return energy
+        if key == ENERGY and self._reads_energy:
+            return self._energies()
         return super().read(key)
 
     def has_all(self, key: str) -> bool:
@@ -191,10 +187,27 @@ class Pulses(Stream):
         return frames
 
     @property
-    def _energy_calibration(self) -> EnergyCalibration | None:
-        if BRAGG not in self.table.channels:
-            return None
-        return next((one for one in self.calibrations.values() if isinstance(one, EnergyCalibration)), None)
+    def _reads_energy(self) -> bool:
+        """Whether the energy is known by the Bragg angle."""
+        return BRAGG in self.table.channels and any(one is not None for one in self._energy_calibrations)
+
+    @property
+    def _energy_calibrations(self) -> list[EnergyCalibration | None]:
+        """Of each of the runs that the table is read from."""
+        return [
+            next((one for one in each.values() if isinstance(one, EnergyCalibration)), None)
+            for each in self.calibrations
+        ]
+
+    def _energies(self) -> Array:
+        """Return the energy at each pulse by the calibration of its own run; a later one moves none of the earlier."""
+        angles = self.table.read(f"{BRAGG}{MEAN}")
+        energies = np.full(angles.shape, np.nan)
+        for number, calibration in enumerate(self._energy_calibrations):
+            known = np.isfinite(angles) & (self.table.run_of_lines == number)[:, None]
+            if calibration is not None:
+                energies[known] = calibration.energy(angles[known])
+        return energies.ravel()
 
     def _of_each_map(self, key: str) -> Array:
         """Return what was read once for each map, or once for each line, at each pulse."""
@@ -215,7 +228,10 @@ class Pulses(Stream):
 
 
 def pulses_of(
-    table: FlyTable, start: Mapping[str, Any], maps: Stream | None, calibrations: Mapping[str, Calibration]
+    table: FlyTable,
+    start: Mapping[str, Any],
+    maps: Stream | None,
+    calibrations: Sequence[Mapping[str, Calibration]],
 ) -> Pulses:
     """Return the pulses of a capture table as points."""
     stream = table.stream

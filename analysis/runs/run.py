@@ -35,8 +35,9 @@ Array = NDArray[Any]
 Numbers = NDArray[np.float64]
 
 PRIMARY, FLY, FLAT, DARK, LOOK, BASELINE = "primary", "fly", "flat", "dark", "look", "baseline"
+LOOK_FLAT = "look_flat"
 """Names of streams. "fly" has the lines of a fly scan. Frames of "look" are only looked at, to hold the sample or the
-focus; no map is made of them."""
+focus; no map is made of them. "look_flat" has the flats that are taken to look by, besides those that were planned."""
 
 GOING = "running"
 """Exit status of a run that has not stopped."""
@@ -130,7 +131,8 @@ class Run:
         """The points of the run: the stream "primary", or of a fly scan all of its pulses."""
         if FLY not in self.streams:
             return self.stream(PRIMARY)
-        return pulses_of(self.fly, self.start, self.streams.get(PRIMARY), self.calibrations)
+        calibrations = [one.calibrations for one in self._flown] or [self.calibrations]
+        return pulses_of(self.fly, self.start, self.streams.get(PRIMARY), calibrations)
 
     def points_of(self, stream: str = PRIMARY) -> Stream:
         """Return a stream, and for "primary" the points of the run; raises as `stream`."""
@@ -146,9 +148,14 @@ class Run:
             If the run is no fly scan.
         """
         self.stream(FLY)
-        if flown := [one.fly for one in self.parts if FLY in one.streams]:
-            return JoinedFlyTable.of(flown, self.stream(FLY))
+        if self._flown:
+            return JoinedFlyTable.of([one.fly for one in self._flown], self.stream(FLY))
         return fly_table_of(self.streams, FLY, over=not self.going)
+
+    @property
+    def _flown(self) -> tuple["Run", ...]:
+        """Parts that have flown lines."""
+        return tuple(one for one in self.parts if FLY in one.streams)
 
     # energies
 
@@ -291,7 +298,7 @@ class Run:
         there = {name: _at(self.streams[name], index) for name in (PRIMARY, LOOK) if name in self.streams}
         # how many points there should be is said of all places together
         start = {key: value for key, value in self.start.items() if key not in ("num_points", "num_intervals", "only")}
-        return Run(start, self.stop, {**self.streams, **there}, self.discarded, self.path_map)
+        return Run(start, self.stop, {**self.streams, **there}, self.discarded, self.path_map, self.parts)
 
     def before_and_after(self, key: str) -> Array:
         """Return a reading of the baseline: before the run and, if it has stopped, after it.
@@ -400,7 +407,7 @@ class Run:
     def completeness(self) -> Completeness:
         """Points and energies that are there, of those that were planned."""
         planned, wanted = planned_points(self.start), self.planned_energies
-        if PRIMARY in self.streams and self._good_enough:
+        if PRIMARY in self.streams and self.good_enough:
             planned = len(self.points)
         only = self._only
         if not self.has_points:
@@ -425,7 +432,7 @@ class Run:
         return [(line - 1) * pulses + pulse for line in lines for pulse in range(1, pulses + 1)]
 
     @property
-    def _good_enough(self) -> bool:
+    def good_enough(self) -> bool:
         """Whether it ended after fewer passes than it might have had, as the map was good enough."""
         passes = self.streams.get("passes")
         return passes is not None and bool(len(passes)) and bool(passes.points[-1].data.get("passes_reason"))

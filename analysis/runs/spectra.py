@@ -80,7 +80,7 @@ def spectrum_of(
             "signal and incident by their data keys"
         )
     beam, counts = _positive(stream.numbers(before)), stream.numbers(chosen)
-    fluorescence = chosen in lines
+    fluorescence = chosen in lines or chosen.removesuffix("_counts") in lines
     absorption = counts / beam if fluorescence else np.log(beam / _positive(counts))
     foil = rates.get(REFERENCE)
     reference = None

@@ -50,6 +50,9 @@ def slices_of_tomograms(runs: Iterable[Run], settings: Settings) -> list[Slice]:
                 f"frames of {one.run.name} have the shape {one.frames.frame_shape}, those of {first.run.name} "
                 f"{first.frames.frame_shape}; map them one by one"
             )
+    newest = max(tomograms, key=lambda one: float(one.run.start.get("time", 0.0))).run
+    planned = max(len(tomograms), int(first.run.start.get("group_size") or 0))
+    short = (f"{len(tomograms)} of {planned} energies of the group are here",) if planned > len(tomograms) else ()
     order = np.argsort(first.angles, kind="stable")
     angles = first.angles[order[np.isfinite(first.angles[order])]]
     if not angles.size:
@@ -80,10 +83,10 @@ def slices_of_tomograms(runs: Iterable[Run], settings: Settings) -> list[Slice]:
                 None,
                 float(angle),
                 pixel,
-                len(tomograms),
+                planned,
                 not any(one.run.going for one in tomograms),
-                tomograms[-1].run.exit_status,
-                lacking,
+                newest.exit_status,
+                (*short, *lacking),
             )
         )
     return found

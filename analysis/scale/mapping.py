@@ -100,7 +100,7 @@ def map_slices(
         work.file = file
         carry_out(client, [work.look(index) for index in range(len(slices))])
     errors = tuple(work.errors[index] for index in range(len(slices)))
-    return Mapped(path, work.spectra, errors, tuple(work.troubles))
+    return Mapped(path, work.spectra, errors, tuple(dict.fromkeys(work.troubles)))
 
 
 def require_sense(slices: Sequence[Slice], settings: Settings, what: What) -> None:

@@ -19,7 +19,7 @@ from whiteline.plans.calibration.conclude import Origin, conclude, in_run, origi
 from whiteline.plans.calibration.displacement import Displacement
 from whiteline.plans.calibration.emitted import Calibrated
 from whiteline.plans.calibration.focus_series import prepared, series_metadata
-from whiteline.plans.calibration.looks import ByImage, Looks
+from whiteline.plans.calibration.looks import ByEdge, ByImage, Looks
 from whiteline.plans.calibration.optic import Optic
 from whiteline.plans.calibration.through_focus import Focus, ThroughFocus
 from whiteline.plans.calibration.ways import way_to_look
@@ -107,8 +107,9 @@ def calibrate_focus(
     Returns
     -------
     Calibrated
-        With A0, A1, their covariance, and run-out and magnification where they were found. A bad fit is not applied,
-        and `reason` says why; that of the magnification stands in its own event, and leaves the focus as it was found.
+        With A0, A1, their covariance, and run-out and magnification where they were found; and `edge` [µm], where an
+        edge that was scanned is now. A bad fit is not applied, and `reason` says why; that of the magnification stands
+        in its own event, and leaves the focus as it was found.
 
     Raises
     ------
@@ -158,7 +159,7 @@ def calibrate_focus(
             yield from conclude(
                 "zone_plate", run, lambda: fitted_focus(foci, optic.law, before, here, wander),
                 signal=optic.calibration, apply=apply,
-                more=lambda: run_out_quantities(wander),
+                more=lambda: {**run_out_quantities(wander), **edge_quantities(looks)},
             )
         )  # fmt: skip
 
@@ -258,6 +259,12 @@ def run_out_quantities(found: RunOut | None) -> dict[str, tuple[float, float, st
     if found is None:
         return {}
     return {"run_out_x": (found.x, found.error_x, "µm/mm"), "run_out_y": (found.y, found.error_y, "µm/mm")}
+
+
+def edge_quantities(looks: Looks) -> dict[str, tuple[float, float, str]]:
+    """Return where the edge is by the last scan that showed it: the sample has drifted meanwhile."""
+    last = looks.edge.last if isinstance(looks, ByEdge) else None
+    return {} if last is None else {"edge": (last.position, last.position_error, "µm")}
 
 
 def known_run_out(before: Calibration | None) -> tuple[float, float]:

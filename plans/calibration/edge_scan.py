@@ -17,7 +17,10 @@ from whiteline.plans.protocols import Axis, check_together
 
 
 class EdgeScan:
-    """How an edge is scanned.
+    """How an edge is scanned, as often as a plan wants.
+
+    The sample drifts, and creeps after each scan, so every scan goes to where the last one has found the edge: as far
+    off the middle of its range as it was at first.
 
     Parameters
     ----------
@@ -26,7 +29,7 @@ class EdgeScan:
     axis : Axis
         Of the sample [µm].
     places : sequence of float
-        Of the scan [µm].
+        Of the first scan [µm].
     signal, incident : str
         Data keys of what steps at the edge, and of what it is divided by; nothing if empty.
     also : sequence of Readable
@@ -48,6 +51,20 @@ class EdgeScan:
     ) -> None:
         self.detectors, self.axis, self.places = detectors, axis, places
         self.signal, self.incident, self.also, self.shutter = signal, incident, also, shutter
+        self._first = math.nan
+        self.last: KnifeEdge | None = None
+
+    def followed(self) -> list[float]:
+        """Return the places of the next scan [µm]: those of the first one where the axis can go no farther."""
+        if self.last is None:
+            return list(self.places)
+        moved = self.last.position - self._first
+        places = [place + moved for place in self.places]
+        try:
+            check_together(self.axis, places)
+        except ValueError:
+            return list(self.places)
+        return places
 
     def scan(self) -> MsgGenerator[tuple[KnifeEdge | None, str, dict[str, Any]]]:
         """Scan once; return the edge, or why there is none, and the last reading.
@@ -58,7 +75,7 @@ class EdgeScan:
             If nothing that is read is called as signal or incident are.
         """
         at, signals, reading = [], [], dict[str, Any]()
-        for place in self.places:
+        for place in self.followed():
             yield from bps.mv(self.axis, place)
             reading = yield from take_point([*self.detectors, self.axis], self.also, shutter=self.shutter)
             by = value_of(reading, self.incident) if self.incident else 1.0
@@ -67,9 +84,13 @@ class EdgeScan:
         if not np.isfinite(signals).any():
             return None, f"{self.signal} has no value at any place; is there beam?", reading
         try:
-            return fit_knife_edge(at, signals), "", reading
+            found = fit_knife_edge(at, signals)
         except NoEdge as none:
             return None, str(none), reading
+        if self.last is None:
+            self._first = found.position
+        self.last = found
+        return found, "", reading
 
 
 def edge_places(axis: Any, edge_range: Sequence[float]) -> list[float]:

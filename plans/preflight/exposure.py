@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from whiteline.plans.protocols import SampleInAndOut
 
-NOT_EXPOSED = "flat", "dark"
+NOT_EXPOSED = "flat", "dark", "look_flat"
 """Streams of events at which the sample takes no dose: it is out of the beam, or there is none."""
 
 PLACE_DIGITS = 3

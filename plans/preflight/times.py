@@ -14,6 +14,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from whiteline.analysis.whole_files import write_whole
+
 FEWEST = 5
 """Different computed times that a factor is fitted to."""
 
@@ -123,7 +125,7 @@ class TimeModel:
         actions = [
             {"action": action, "device": device, **vars(known)} for (action, device), known in self.actions.items()
         ]
-        path.write_text(json.dumps({"actions": actions, "messages": dict(self.messages)}, indent=1) + "\n")
+        write_whole(path, json.dumps({"actions": actions, "messages": dict(self.messages)}, indent=1) + "\n")
 
     @classmethod
     def from_file(cls, path: Path) -> Self:

@@ -5,6 +5,7 @@ from typing import Any
 from whiteline.analysis.runs import Run
 from whiteline.beamline.beam_on_sample import BeamOnSample
 from whiteline.beamline.description import Beamline
+from whiteline.beamline.store.catalog import readable_folders
 from whiteline.plans.preflight import TimeModel
 
 
@@ -42,12 +43,11 @@ def conditions(
     ValueError
         If the formula cannot be read.
     """
-    detectors = (beamline.camera, beamline.fluorescence)
     return {
         "energy": energy,
         "times": times,
         "beam": BeamOnSample.best_known(beamline, material, float(energy.position), flat=flat, current_A=current_A),
         "budget_Gy": beamline.dose_budgets_Gy.get(material),
-        "folders": list(dict.fromkeys(one.files.read for one in detectors if one is not None)),
+        "folders": readable_folders(beamline),
         "thickness_um": thickness_um,
     }

@@ -78,7 +78,7 @@ def require_dask() -> None:
     """
     absent = [name for name in NEEDED if find_spec(name) is None]
     if absent:
-        raise OSError(f"maps on a cluster need {', '.join(absent)}, not installed here: pip install 'whiteline[scale]'")
+        raise OSError(f"maps on a cluster need {', '.join(absent)}, not installed: pip install -e '.[scale]'")
 
 
 @contextmanager

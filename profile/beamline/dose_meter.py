@@ -64,6 +64,11 @@ class DoseMeter:
         return max(self._given.values(), default=0.0)
 
     @property
+    def counted(self) -> bool:
+        """Whether events of this run have told of an exposure."""
+        return bool(self._given)
+
+    @property
     def source(self) -> str:
         """What the beam is known from."""
         return "" if self.beam is None else self.beam.source

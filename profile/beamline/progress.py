@@ -1,10 +1,13 @@
 """How far a scan is, and how long it takes yet, in the terminal; told by its documents."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from whiteline.beamline.expected import expected_of, lines_of
 
 AFTER_S = 3.0
 """What takes less is over before anybody has read it [s]."""
@@ -30,20 +33,26 @@ class ScanProgress:
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._run: str | None = None
-        self._primary: set[str] = set()
-        self._done = self._total = 0
-        self._since, self._per_unit, self._unit, self._title = 0.0, 1, "points", ""
+        self._counted: set[str] = set()
+        self._done, self._expected = 0, expected_of({})
+        self._since, self._title = 0.0, ""
 
     def __call__(self, name: str, document: Mapping[str, Any]) -> None:
         """Take a document."""
         if name == "start" and self._run is None:
             self._start(document)
-        elif name == "descriptor" and document["run_start"] == self._run and document.get("name") == "primary":
-            self._primary.add(document["uid"])
-        elif name == "event" and document["descriptor"] in self._primary:
+        elif (
+            name == "descriptor"
+            and document["run_start"] == self._run
+            and document.get("name") == self._expected.stream
+        ):
+            self._counted.add(document["uid"])
+        elif name == "event" and document["descriptor"] in self._counted:
             self._count(document["seq_num"], document["time"])
-        elif name == "event_page" and document["descriptor"] in self._primary:
+        elif name == "event_page" and document["descriptor"] in self._counted:
             self._count(max(document["seq_num"]), max(document["time"]))
+        elif name == "stream_datum" and document["descriptor"] in self._counted:
+            self._count(lines_of(document), time.time())
         elif name == "stop" and document["run_start"] == self._run:
             self._run = None
             self.put_away()
@@ -56,11 +65,7 @@ class ScanProgress:
 
     def _start(self, document: Mapping[str, Any]) -> None:
         self._run, self._since = document["uid"], document["time"]
-        self._primary, self._done, self._total = set(), 0, int(document.get("num_points") or 0)
-        count = len(document.get("energies") or ())
-        # several events of one energy, as of several places or repeats, count when they are all there
-        by_energy = count > 0 and self._total % count == 0
-        self._per_unit, self._unit = (max(1, self._total // count), "energies") if by_energy else (1, "points")
+        self._counted, self._done, self._expected = set(), 0, expected_of(document)
         self._title = str(document.get("plan_name", "run"))
         if "group_index" in document and "group_size" in document:
             self._title += f" {document['group_index'] + 1} of {document['group_size']}"
@@ -69,7 +74,7 @@ class ScanProgress:
         """Count a point; one that is taken anew counts once."""
         self._done = max(self._done, int(number))
         took = when - self._since
-        if self._total and took > AFTER_S and self._console.is_terminal:
+        if self._expected.total and took > AFTER_S and self._console.is_terminal:
             self._show(took)
 
     def _show(self, took: float) -> None:
@@ -84,10 +89,11 @@ class ScanProgress:
                 console=self._console,
                 auto_refresh=False,
             )
-            self._task = self._progress.add_task(self._title, total=self._total, done="", left="", note="")
+            self._task = self._progress.add_task(self._title, total=self._expected.total, done="", left="", note="")
             self._progress.start()
-        left = took / self._done * max(0, self._total - self._done)
-        done = f"{self._done // self._per_unit} of {self._total // self._per_unit} {self._unit}"
+        expected, per_unit = self._expected, max(1, self._expected.per_energy)
+        left = took / self._done * max(0, expected.total - self._done)
+        done = f"{self._done // per_unit} of {expected.total // per_unit} {expected.unit}"
         self._progress.update(
             self._task, completed=self._done, done=done, left=f"{duration(left)} left", note=self._note(), refresh=True
         )

@@ -51,7 +51,7 @@ def publishing(address: str, ring: Any) -> Iterator["Publisher"]:
         If it is taken, or 0MQ is not installed.
     """
     if find_spec("zmq") is None:
-        raise OSError("documents cannot be published, as pyzmq is not installed: pip install 'whiteline[live]'")
+        raise OSError("documents cannot be published, as pyzmq is not installed: pip install -e '.[live]'")
     from whiteline.beamline.page.publishing import Publisher
 
     publisher, last = Publisher(address), [-EVERY_S]

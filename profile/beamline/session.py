@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,9 @@ from whiteline.beamline.sole_session import Presence
 from whiteline.beamline.stopwatch import Stopwatch, at_end_of_run
 from whiteline.beamline.store.writing import Store, open_store
 from whiteline.beamline.woken_for_signals import WokenForSignals
+from whiteline.devices.errors import DeviceError
 from whiteline.plans.preflight import Report, TimeModel, preflight
+from whiteline.plans.preflight.exposure import largest_dose
 from whiteline.plans.suspenders import beam_suspender, guarded
 from whiteline.plans.unfinished_event import dropping
 
@@ -95,12 +97,12 @@ class Session:
         meter: DoseMeter,
         kept: KeptCalibrations,
         watch: Stopwatch,
-        missing: Sequence[str],
+        missing: Mapping[str, str],
         other: str,
     ) -> None:
         self.beamline, self.engine, self.devices, self.store = beamline, engine, devices, store
         self.supplemental, self.live, self.meter, self.kept = supplemental, live, meter, kept
-        self.missing, self.other = tuple(missing), other
+        self.missing, self.other, self._lacking = tuple(missing.values()), other, frozenset(missing)
         self._watch, self._until_closed, self._closed = watch, ExitStack(), False
 
     @property
@@ -167,6 +169,18 @@ class Session:
             return preflight(plan, energy=self.devices.energy, times=self.times, **more)
         return preflight(plan, **self.conditions() | more)
 
+    @property
+    def dose_Gy(self) -> float:
+        """Dose of the most exposed place in the last run, NaN where no beam is known [Gy].
+
+        By the events of frames; of what tells no exposure with its events, as lines that are flown, by what was opened,
+        moved and flown.
+        """
+        if self.meter.counted and not self.meter.trouble:
+            return self.meter.gray
+        times, beam = self._watch.last_run, self.meter.beam
+        return nan if times is None or beam is None else largest_dose(times.exposed_s, beam)
+
     def resume(self, which: str | int, tell: Callable[[str], Any] = print) -> MsgGenerator[tuple[Any, ...]]:
         """Return the plan that goes on with an interrupted run; parameters and errors as `resuming.resume`."""
         self.store.wait()  # a run that has just ended may not be in the catalog yet
@@ -178,13 +192,17 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        self._watch.save(self._times_file)
-        if not self.missing:
-            with suppress(RuntimeError):  # an IOC that is lost closes it by itself
-                self.devices.heartbeat.disarm().wait(CONNECT_S)
-        self.live.close()
-        self.store.close()
-        self._until_closed.close()
+        with ExitStack() as last_first:  # one that fails must not keep the others from it
+            last_first.callback(self._until_closed.close)
+            last_first.callback(self.store.close)
+            last_first.callback(self.live.close)
+            if "heartbeat" not in self._lacking:
+                last_first.callback(self._disarm)
+            last_first.callback(self._watch.save, self._times_file)
+
+    def _disarm(self) -> None:
+        with suppress(RuntimeError):  # an IOC that is lost closes the shutter by itself
+            self.devices.heartbeat.disarm().wait(CONNECT_S)
 
     def _spectra(self, notes: SampleNotes) -> tuple[Spectrum, ...]:
         return notes.spectra() or simulated_references(self.beamline)
@@ -222,8 +240,8 @@ def open_session(
     tell : callable
         Given a line at the end of each run, and what goes wrong beside a scan.
     connect_s : float
-        How long devices may take to answer [s]. Those that do not are named in `missing`; the session opens, without a
-        baseline of its runs, and without what guards a beam that it cannot see.
+        How long devices may take to answer [s]. Those that do not are named in `missing`; the session opens, without
+        them in the baseline of its runs, and without what guards a beam that it cannot see.
     interruptible : bool
         Whether Ctrl-C pauses a scan, as at a prompt; the run engine must then be used in the main thread.
     publish : str, optional
@@ -261,11 +279,16 @@ def open_session(
         engine.msg_hook = watch
         supplemental = SupplementalData()  # type: ignore[no-untyped-call]
         engine.preprocessors += [dropping, supplemental]
-        if not missing:
-            supplemental.baseline = devices.baseline
+        supplemental.baseline = [one for one in devices.baseline if not missing or _can_be_read(one, missing)]
+        # each safeguard needs its own devices, and not those of the others
+        if missing.keys().isdisjoint(("ring", "photon_shutter", "fast_shutter")):
             engine.preprocessors.append(_guard(devices))
+        if "fast_shutter" not in missing:
             close_when_halted(engine, devices.fast_shutter)
+        if "heartbeat" not in missing:
             devices.heartbeat.arm().wait(connect_s)
+        if not presence.other and missing.keys().isdisjoint(("mono", "undulator", "energy", "energy_sweep")):
+            _see_to_what_was_left(devices, beamline, connect_s, tell)
         progress = ScanProgress(note=lambda: _error_by_now(live))
         _put_away_when_paused(engine, progress)
         for subscriber in (live, meter, kept, store, progress, at_end_of_run(watch, tell, lambda: meter.beam)):
@@ -284,15 +307,39 @@ def open_session(
     return session
 
 
-def _missing(devices: Devices, seconds: float) -> list[str]:
-    """Return a sentence for each device that does not answer; all together are given so many seconds."""
-    deadline, found = time.monotonic() + seconds, []
+def _missing(devices: Devices, seconds: float) -> dict[str, str]:
+    """Return a sentence for each device that does not answer, by its name; all are given so many seconds together."""
+    deadline, found = time.monotonic() + seconds, dict[str, str]()
     for name, device in devices.items():
         try:
             device.wait_for_connection(timeout=max(0.1, deadline - time.monotonic()))
         except TimeoutError:
-            found.append(f"{name} does not answer within {seconds:g} s; `whiteline check` says which PVs are missing")
+            found[name] = f"{name} does not answer within {seconds:g} s; `whiteline check` says which PVs are missing"
     return found
+
+
+def _can_be_read(device: Any, missing: Mapping[str, str]) -> bool:
+    """Tell whether a device answers where others do not: it may be made of parts of theirs."""
+    if device.name in missing:
+        return False
+    try:
+        device.describe()
+        device.read()
+    except (DeviceError, TimeoutError, ValueError):
+        return False
+    return True
+
+
+def _see_to_what_was_left(devices: Devices, beamline: Beamline, seconds: float, tell: Callable[[str], Any]) -> None:
+    """Undo what a session has left that was killed in a sweep, and tell of what may have been meant so."""
+    if "energy_sweep" in devices:
+        devices.energy_sweep.see_to_undulator().wait(seconds)
+    feedback = devices.mono.feedback
+    if beamline.energy.feedback_off_while_moving and not feedback.is_on:
+        tell(
+            f"{feedback.name} is Off, as a session leaves it that is killed while the energy moves; unless it is meant "
+            f"so, switch it on: {feedback.name.replace('_', '.', 1)}.set('On')"
+        )
 
 
 def _error_by_now(live: LiveXanes) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from bluesky.utils import Msg
 
+from whiteline.beamline.flights import Flights
 from whiteline.plans.preflight.exposure import Beam, Exposure, Place, largest_dose, moves_sample
 from whiteline.plans.preflight.report import readable
 from whiteline.plans.preflight.times import TimeModel, Timing
@@ -26,6 +27,10 @@ MOST_KEPT = 20_000
 
 ENERGY_DIGITS = 1
 """Of an energy that was read back, for the dose, behind the point [eV]."""
+
+
+COUNTING = "counting", "flying"
+"""Causes that are no dead time; of a line, its run-up is in."""
 
 
 @dataclass
@@ -47,7 +52,7 @@ class RunTimes:
     seconds : float
         From its start to its end.
     by_cause : dict of str to float
-        "counting", "moving", "shutter", "messages", "waiting" [s].
+        "counting", "flying", "moving", "shutter", "messages", "waiting" [s].
     exposed_s : dict
         How long the beam was on the sample, by place and energy [s, eV].
     """
@@ -58,8 +63,8 @@ class RunTimes:
 
     @property
     def dead_s(self) -> float:
-        """Time that was not spent counting [s]."""
-        return self.seconds - self.by_cause.get("counting", 0.0)
+        """Time that was spent neither counting nor in a line that counts [s]."""
+        return self.seconds - sum(self.by_cause.get(one, 0.0) for one in COUNTING)
 
 
 class Stopwatch:
@@ -97,6 +102,7 @@ class Stopwatch:
         self._run: RunTimes | None = None
         self._run_begun = 0.0
         self._exposure = Exposure()
+        self._flights = Flights(lambda: round(_position(self._energy_of_run), ENERGY_DIGITS))
         self._staged: dict[str, Any] = {}
         self._energy_of_run: Any = None
 
@@ -108,8 +114,8 @@ class Stopwatch:
         if self._previous is not None:
             self._ended(*self._previous, now)
         self._previous = message, now
-        if message.command in ("set", "trigger"):
-            self._groups[message.kwargs.get("group")].append(_action(message, now))
+        if message.command in ("set", "trigger", "prepare", "kickoff", "complete"):
+            self._groups[message.kwargs.get("group")].append(self._action(message, now))
         if (note := getattr(self, f"_on_{message.command}", None)) is not None:
             note(message, now)
 
@@ -122,6 +128,7 @@ class Stopwatch:
         self._energy_of_run = named if self._energy is None else self._energy
 
     def _on_close_run(self, _: Msg, now: float) -> None:
+        self._flights.clear()
         if self._run is not None:
             self._run.seconds, self._run.exposed_s = now - self._run_begun, self._exposure.by_place()
             self.last_run, self._run = self._run, None
@@ -129,6 +136,7 @@ class Stopwatch:
     def _on_set(self, message: Msg, now: float) -> None:
         device, value = message.obj, message.args[0]
         if isinstance(value, str) and value == CLOSED:
+            self._flights.land(self._exposure, now)
             self._exposure.closed(now)
         elif isinstance(value, int | float) and moves_sample(device):
             self._exposure.moved(device.name, _position(device), float(value))
@@ -152,11 +160,16 @@ class Stopwatch:
         seconds = now - begun
         if message.command == "wait":
             group = message.kwargs.get("group", message.args[0] if message.args else None)
-            actions = self._groups.pop(group, [])
+            # a wait with a limit comes again, until all is done
+            limited = message.kwargs.get("error_on_timeout") is False
+            actions = self._groups.get(group, []) if limited else self._groups.pop(group, [])
             if actions:
                 longest = max(actions, key=lambda one: (one.computed, one.begun))
-                self._keep(Timing(longest.action, longest.device, longest.computed, now - longest.begun))
+                if longest.action and not limited:
+                    self._keep(Timing(longest.action, longest.device, longest.computed, now - longest.begun))
                 self._spent(longest.cause, seconds)
+                if any(one.action == "complete" for one in actions):
+                    self._flights.land(self._exposure, now)
                 if any(one.opens for one in actions):
                     self._exposure.opened(now)
                 if longest.cause == "counting":
@@ -169,6 +182,29 @@ class Stopwatch:
             self.messages[message.command].append(seconds)
         self._spent("messages", seconds)
 
+    def _action(self, message: Msg, now: float) -> _Action:
+        device = message.obj
+        name = str(getattr(device, "name", device))
+        if message.command == "prepare":
+            return _Action("prepare", name, self._flights.prepare(device, message.args[0]), now, "moving")
+        if message.command in ("kickoff", "complete"):
+            computed = self._flights.complete(device) if message.command == "complete" else 0.0
+            return _Action(message.command, name, computed, now, "flying")
+        if self._flights.is_last_gate(device):
+            return _Action("", name, 0.0, now, "flying")
+        if message.command == "trigger":
+            computed = device.forecast({}).seconds if isinstance(device, Forecasts) else 0.0
+            return _Action("trigger", name, float(computed), now, "counting")
+        value, computed = message.args[0], 0.0
+        with suppress(ValueError, TypeError, RuntimeError, AttributeError):  # the move itself will say why
+            if isinstance(device, Rehearses):
+                computed = device.rehearsal({}).move(value)
+            elif isinstance(device, Estimates) and isinstance(value, int | float):
+                computed = device.duration(float(device.position), float(value))  # type: ignore[attr-defined]
+        if isinstance(value, str) and value in (OPEN, CLOSED):
+            return _Action("set", name, computed, now, "shutter", opens=value == OPEN)
+        return _Action("set", name, computed, now, "moving")
+
     def _keep(self, timing: Timing) -> None:
         self.timings.append(timing)
         del self.timings[:-MOST_KEPT]
@@ -176,23 +212,6 @@ class Stopwatch:
     def _spent(self, cause: str, seconds: float) -> None:
         if self._run is not None:
             self._run.by_cause[cause] += seconds
-
-
-def _action(message: Msg, now: float) -> _Action:
-    device = message.obj
-    name = str(getattr(device, "name", device))
-    if message.command == "trigger":
-        computed = device.forecast({}).seconds if isinstance(device, Forecasts) else 0.0
-        return _Action("trigger", name, float(computed), now, "counting")
-    value, computed = message.args[0], 0.0
-    with suppress(ValueError, TypeError, RuntimeError, AttributeError):  # the move itself will say why
-        if isinstance(device, Rehearses):
-            computed = device.rehearsal({}).move(value)
-        elif isinstance(device, Estimates) and isinstance(value, int | float):
-            computed = device.duration(float(device.position), float(value))  # type: ignore[attr-defined]
-    if isinstance(value, str) and value in (OPEN, CLOSED):
-        return _Action("set", name, computed, now, "shutter", opens=value == OPEN)
-    return _Action("set", name, computed, now, "moving")
 
 
 def _position(device: Any) -> float:
@@ -222,7 +241,7 @@ def told(times: RunTimes, start: Mapping[str, Any], beam: Beam | None = None, nu
     text = f"taken {readable(times.seconds)}"
     if (seconds := _of_run(predicted, "predicted_runs_s", number)) is not None:
         text += f", predicted {'up to ' if predicted.get('up_to') else ''}{readable(seconds)}"
-    causes = {cause: seconds for cause, seconds in times.by_cause.items() if cause != "counting"}
+    causes = {cause: seconds for cause, seconds in times.by_cause.items() if cause not in COUNTING}
     parts = ", ".join(f"{cause} {readable(spent)}" for cause, spent in sorted(causes.items(), key=lambda one: -one[1]))
     text += f"; dead time {readable(times.dead_s)}" + (f": {parts}" if parts else "")
     before = _of_run(predicted, "dose_runs_Gy", number)

@@ -15,6 +15,7 @@ from whiteline.sim.drift import Drift
 from whiteline.sim.fluorescence import FluorescenceDetector
 from whiteline.sim.foils import Filter, metal_foil
 from whiteline.sim.full_field import FullFieldMicroscope
+from whiteline.sim.knife import Knife
 from whiteline.sim.monochromator import Monochromator
 from whiteline.sim.nanoprobe import Lens, Nanoprobe
 from whiteline.sim.optics import Mirrors, OrderSortingAperture, ZonePlate
@@ -118,6 +119,7 @@ def nanoprobe(beamline: Beamline, *, seed: int | None = None, species: Iterable[
             number=SPECTROMETER,
         ),
         take_off_deg=lines.take_off_deg if lines.self_absorption else None,
+        knife=None if simulation.knife is None else Knife(simulation.knife.x_um, simulation.knife.width_um),
     )
 
 

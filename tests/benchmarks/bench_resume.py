@@ -13,6 +13,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,31 +54,41 @@ def measure(*, long: bool) -> dict[str, float]:
     return found
 
 
-def _trials(beamline: str, ports: list[int], folder: Path, count: int, seed: int) -> dict[str, float]:
+def _trials(
+    beamline: str, ports: list[int], folder: Path, count: int, seed: int, plans: Sequence[str]
+) -> dict[str, float]:
     sys.path.insert(0, str(Path(__file__).parents[1] / "ioc"))
+    import resume_plans
     import resume_trials as resuming
 
     resuming.ROI = ROI
     found: dict[str, Any] = {"resume_trials": 0.0, "resume_points_lost": 0.0, "resume_points_doubled": 0.0}
-    with simulated(Options(beamline=beamline, speed=SPEED, data=folder), ports=ports) as twin:
-        trials = resuming.Trials(twin, seed, FAULT)
-        resuming.make_ready(trials.session)
-        noise = []
-        for name in resuming.FULL_FIELD if beamline == "txm" else resuming.SCANNING:
-            undisturbed = trials.undisturbed(name)
-            if name == "xanes_stack":
-                again = trials.taken(name)
-                found["resume_chi2_undisturbed"] = resuming.noise_between(again, undisturbed, blank=BLANK)[0]
-                found["resume_chi2_no_blank"] = resuming.noise_between(again, undisturbed)[0]
-            for number in range(count):
-                tried = trials.interrupted(name, resuming.WAYS[number % len(resuming.WAYS)])
-                print(tried.what, tried.lost, tried.doubled, file=sys.stderr)
-                found["resume_trials"] += 1
-                found["resume_points_lost"] += tried.lost
-                found["resume_points_doubled"] += tried.doubled
-                if name == "xanes_stack":
-                    noise.append(resuming.noise_between(tried.run, undisturbed, blank=BLANK))
-        trials.close()
+    ways, noise = resuming.WAYS, []
+    for name in plans or (resume_plans.FULL_FIELD if beamline == "txm" else resume_plans.SCANNING):
+        # within half an hour the sample drifts by micrometres, into the part that is blank: stacks get a new machine
+        several = len(ways) if name == "xanes_stack" else count
+        for first in range(0, count, several):
+            options = Options(beamline=beamline, speed=SPEED, data=folder / f"{name}-{first}")
+            with (
+                simulated(options, ports=ports) as twin,
+                closing(resuming.Trials(twin, seed + first, FAULT)) as trials,
+            ):
+                resuming.make_ready(trials.session)
+                undisturbed = trials.undisturbed(name)
+                if name == "xanes_stack" and not first:
+                    again = trials.taken(name)
+                    found["resume_chi2_undisturbed"] = resuming.noise_between(again, undisturbed, blank=BLANK)[0]
+                    found["resume_chi2_no_blank"] = resuming.noise_between(again, undisturbed)[0]
+                for number in range(first, min(first + several, count)):
+                    tried = trials.interrupted(name, ways[number % len(ways)])
+                    told = [tried.what, tried.lost, tried.doubled]
+                    found["resume_trials"] += 1
+                    found["resume_points_lost"] += tried.lost
+                    found["resume_points_doubled"] += tried.doubled
+                    if name == "xanes_stack":
+                        noise.append(resuming.noise_between(tried.run, undisturbed, blank=BLANK))
+                        told.append(noise[-1])
+                    print(*told, file=sys.stderr, flush=True)
     if noise:
         found["resume_chi2_off"] = max(abs(chi2 - 1) for chi2, _ in noise)
         found["resume_shift_px"] = max(shift for _, shift in noise)
@@ -90,12 +102,13 @@ def _main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--trials", type=int)
+    parser.add_argument("--plans", nargs="+", default=())
     parser.add_argument("--seed", type=int)
     given = parser.parse_args()
     seed = int.from_bytes(os.urandom(4), "big") if given.seed is None else given.seed
     print(f"seed {seed}", file=sys.stderr)
     count = given.trials or (LONG_TRIALS if given.long else TRIALS)
-    print(json.dumps(_trials(given.beamline, given.ports, given.folder, count, seed)))
+    print(json.dumps(_trials(given.beamline, given.ports, given.folder, count, seed, given.plans)))
 
 
 if __name__ == "__main__":

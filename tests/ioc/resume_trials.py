@@ -13,114 +13,27 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from resume_plans import ENERGIES, PLANS
 
 LONG_S = 60.0
 READY_S = 180.0
 ROI, BINNING = (896, 896, 256, 256), 2
-ENERGIES = [8310.0, 8345.0, 8352.0, 8375.0, 8400.0]
-WIDE, HIGH = (-1.0, 1.0, 12), (-1.0, 1.0, 8)
 IN_RUN = 0.6
 """Part of the time of a scan after its start document, so that a session is not killed when all is taken."""
 
 DUMP_S = 8.0
 """How long there is no beam [s of wall time]; a scan is aborted meanwhile."""
 
+GAINS = {"incident": 1e9, "transmitted": 1e8}
+"""Of the amplifiers on the scanning microscope [V/A]: its full beam gives about a volt."""
+
 WAYS = "abort", "kill", "dump"
-
-
-def xanes_stack(session: Any) -> Any:
-    """Return a stack with flats at each energy."""
-    from whiteline.plans import xanes_stack
-
-    devices = session.devices
-    return xanes_stack(
-        devices.camera, devices.energy, ENERGIES, sample=devices.sample, shutter=devices.fast_shutter, exposure_s=0.3,
-        frames=4, flat_frames=4,
-    )  # fmt: skip
-
-
-def mosaic(session: Any) -> Any:
-    """Return six tiles."""
-    from whiteline.plans import mosaic
-
-    devices = session.devices
-    return mosaic(
-        devices.camera, sample=devices.sample, area=((-6.0, 6.0), (-4.0, 4.0)), tile_um=(5.0, 5.0),
-        shutter=devices.fast_shutter, exposure_s=0.3, energy=devices.energy,
-    )  # fmt: skip
-
-
-def fly_tomography(session: Any) -> Any:
-    """Return a turn with flats on both sides."""
-    from whiteline.plans import fly_tomography
-
-    devices = session.devices
-    return fly_tomography(
-        devices.camera_triggered, devices.sample.rotation, capture=devices.capture, energy=devices.energy,
-        sample=devices.sample, shutter=devices.fast_shutter, exposure_s=0.1, stop=60.0, projections=50,
-        flat_frames=3, dark_frames=3,
-    )  # fmt: skip
-
-
-def raster(session: Any) -> Any:
-    """Return a step map."""
-    from whiteline.plans import raster
-
-    devices = session.devices
-    return raster(
-        [devices.fluorescence], devices.sample.x, devices.sample.y, fast_range=WIDE,
-        slow_range=HIGH, dwell_s=0.2, snake=True, energy=devices.energy, shutter=devices.fast_shutter,
-    )  # fmt: skip
-
-
-def raster_stack(session: Any) -> Any:
-    """Return step maps at three energies."""
-    from whiteline.plans import raster_stack
-
-    devices = session.devices
-    return raster_stack(
-        [devices.fluorescence], devices.energy, ENERGIES[1:4], devices.sample.x, devices.sample.y,
-        fast_range=(-1.0, 1.0, 6), slow_range=(-1.0, 1.0, 5), dwell_s=0.2, snake=True, shutter=devices.fast_shutter,
-    )  # fmt: skip
-
-
-def fly_raster(session: Any) -> Any:
-    """Return a map that is flown."""
-    from whiteline.plans import fly_raster
-
-    devices = session.devices
-    return fly_raster(
-        [], devices.sample.x, devices.sample.y, capture=devices.capture, fast_range=(-2.0, 2.0, 40),
-        slow_range=(-1.0, 1.0, 20), dwell_s=0.02, snake=True, energy=devices.energy, shutter=devices.fast_shutter,
-    )  # fmt: skip
-
-
-def fly_raster_stack(session: Any) -> Any:
-    """Return maps that are flown at three energies."""
-    from whiteline.plans import fly_raster_stack
-
-    devices = session.devices
-    return fly_raster_stack(
-        [devices.fluorescence_triggered], devices.energy, ENERGIES[1:4], devices.sample.x, devices.sample.y,
-        capture=devices.capture, fast_range=(-2.0, 2.0, 40), slow_range=(-1.0, 1.0, 8), dwell_s=0.02, snake=True,
-        shutter=devices.fast_shutter,
-    )  # fmt: skip
-
-
-FULL_FIELD: dict[str, Callable[[Any], Any]] = {
-    "xanes_stack": xanes_stack, "mosaic": mosaic, "fly_tomography": fly_tomography,
-}  # fmt: skip
-SCANNING: dict[str, Callable[[Any], Any]] = {
-    "raster": raster, "raster_stack": raster_stack, "fly_raster": fly_raster, "fly_raster_stack": fly_raster_stack,
-}  # fmt: skip
-PLANS = FULL_FIELD | SCANNING
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +130,7 @@ class Trials:
             parts = 2
         self.session.store.wait(LONG_S)
         run = self._opened(uid)
-        lost, doubled = _counted(run)
+        lost, doubled = _counted(run, self.session.store.catalog)
         return Tried(f"{name}, {way} after {share:.0%}: {'; '.join(told)}", lost, doubled, run, parts)
 
     def _opened(self, uid: str) -> Any:
@@ -245,6 +158,12 @@ class Trials:
         hook = engine.msg_hook
         timers: list[threading.Timer] = []
 
+        def pause() -> None:
+            from bluesky.utils import TransitionError
+
+            with suppress(TransitionError):  # the plan has ended meanwhile
+                engine.request_pause()
+
         def interfere(message: Any) -> None:
             hook(message)
             number = next(numbers)
@@ -252,7 +171,7 @@ class Trials:
                 return
             if way == "dump":
                 self._dump()
-            timers.append(threading.Timer(0.0 if way == "abort" else 1.5, engine.request_pause))
+            timers.append(threading.Timer(0.0 if way == "abort" else 1.5, pause))
             timers[0].start()
 
         engine.msg_hook = interfere
@@ -319,6 +238,8 @@ def make_ready(session: Any) -> None:
     devices.photon_shutter.set("Open").wait(LONG_S)
     if "camera" in devices:
         devices.camera.change({"roi": ROI, "binning": BINNING}).wait(LONG_S)
+    if "fluorescence" in devices:
+        devices.counters.change({"gains": GAINS}).wait(LONG_S)
     devices.energy.set(ENERGIES[1]).wait(2 * LONG_S)
 
 
@@ -354,18 +275,25 @@ def noise_between(run: Any, undisturbed: Any, **settings: Any) -> tuple[float, f
     return float(np.nanmean(squares)), float(max(shifts))
 
 
-def _counted(run: Any) -> tuple[int, int]:
-    """Return how many points of all roles a run lacks, and how many its parts have recorded more than once."""
+def _counted(run: Any, catalog: Any) -> tuple[int, int]:
+    """Return how many points of all roles a call lacks, in all of its runs, and how many were recorded twice."""
     from whiteline.analysis.runs.parts import planned_of
     from whiteline.beamline.resuming import missing_of
+    from whiteline.beamline.resuming.members import members_of
 
-    lost = sum(map(len, missing_of(run).values()))
-    counted: Counter[tuple[str, int]] = Counter()
-    for one in run.parts or (run,):
-        for stream in planned_of(run.start):
-            if stream in one.streams:
-                counted.update((stream, point.seq_num) for point in one.streams[stream].points)
-    return lost, sum(number - 1 for number in counted.values())
+    lost, doubled = 0, 0
+    for member in members_of(run, catalog):
+        if member.run is None:
+            lost += sum(planned_of(run.start).values())
+            continue
+        lost += sum(map(len, missing_of(member.run).values()))
+        counted: Counter[tuple[str, int]] = Counter()
+        for one in member.run.parts or (member.run,):
+            for stream in planned_of(one.start):
+                if stream in one.streams:
+                    counted.update((stream, point.seq_num) for point in one.streams[stream].points)
+        doubled += sum(number - 1 for number in counted.values())
+    return lost, doubled
 
 
 def _main() -> None:

@@ -1,5 +1,6 @@
 """Calls of plans that are the same on every beamline: only the descriptions differ."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -89,9 +90,13 @@ def judge_all(devices: Any) -> None:
     arguments = {
         "detectors": [counters], "energy": devices.energy, "energies": ENERGIES[:2], "dwell_s": 0.2, "shutter": shutter,
     }  # fmt: skip
-    runs = taken(time_series("xanes", arguments, times_s=[0.0, 2.0]))
+    times, began = [0.0, 2.0], time.time()
+    runs = taken(time_series("xanes", arguments, times_s=times))
     assert [run.start["group_index"] for run in runs] == [0, 1]
     assert len({run.start["group"] for run in runs}) == 1
-    assert runs[1].start["time"] - runs[0].start["time"] > 1.5
+    assert [run.start["series"]["due_s"] for run in runs] == times
+    # however late the machine makes them, none begins before it is due, and it is told how late it was
+    for run, due in zip(runs, times, strict=True):
+        assert run.start["time"] >= began + due + run.start["series"]["late_s"] - 0.05
     assert all(run.completeness.whole for run in runs)
     judge_tidy(devices)

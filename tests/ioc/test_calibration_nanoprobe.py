@@ -1,4 +1,4 @@
-"""Gap, order-sorting aperture and probe measured on a simulated nanoprobe whose truth is hidden, against that truth."""
+"""Gap, aperture, focus and probe measured on a simulated nanoprobe whose truth is hidden, against that truth."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,23 +13,26 @@ from scipy.optimize import minimize_scalar
 from whiteline.beamline import twin as truth_of
 from whiteline.beamline.simulation import Simulated
 
-RADIUS_UM = 2000.0
-KNIFE = [
-    ("count = 14", "count = 1"),
-    ("field_um = 10.0", "field_um = 4800.0"),
-    ("radius_um = [0.6, 2.0]", f"radius_um = [{RADIUS_UM}, {RADIUS_UM}]"),
-]
-"""A sample that is one sphere, so large that a nanometre behind its rim hardly anything passes: a knife."""
-
 GAP_ERROR_MM = 0.004
+
+FOCUSED_AT = [8370.0, 8550.0]
+
+KNIFE_MM = -0.2
+"""Where the coarse stage brings the knife into the beam."""
 
 
 @pytest.fixture(scope="module")
 def twin(simulate: Simulate) -> Simulated:
-    hidden = [("undulator_gap_mm = 0.0", f"undulator_gap_mm = {GAP_ERROR_MM}")]
     seed = int(np.random.default_rng().integers(2**31))
     print(f"seed of the twin: {seed}")
-    return simulate("nanoprobe", [*KNIFE, *hidden], speed=100.0, clock="frames", seed=seed)
+    rng = np.random.default_rng(seed)
+    errors = {
+        "undulator_gap_mm": GAP_ERROR_MM,
+        "zone_plate_zero_mm": rng.uniform(-0.3, 0.3),
+        "zone_plate_ppm": rng.uniform(-2000, 2000),
+    }
+    hidden = [(f"{name} = 0.0", f"{name} = {value:.9g}") for name, value in errors.items()]
+    return simulate("nanoprobe", hidden, speed=100.0, clock="frames", seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,23 @@ def devices(twin: Simulated, keep: Callable[[Any], Any], ca: Channels) -> Any:
 @pytest.fixture(scope="module")
 def microscope(twin: Simulated) -> Any:
     return truth_of.nanoprobe(twin.beamline)
+
+
+@pytest.fixture(scope="module")
+def focused(devices: Any) -> Any:
+    """What a calibration of the focus on the knife has found, after which the knife is in the beam."""
+    from whiteline.plans import calibrate_focus
+
+    devices.counters.change({"gains": {"transmitted": 1e8}}).wait(60.0)
+    devices.energy.move(FOCUSED_AT[0])  # a table of the gap reaches no farther, once there is one
+    devices.sample.coarse.x.move(KNIFE_MM)
+    here = devices.sample.x.position
+    plan = calibrate_focus(
+        [devices.counters], devices.energy, devices.zone_plate, FOCUSED_AT, points=7, search=1.2, dwell_s=0.1,
+        edge_axis=devices.sample.x, edge_range=(here - 0.6, here + 0.6, 21), signal="counters_transmitted_counts",
+        incident="counters_incident_counts", shutter=devices.fast_shutter,
+    )  # fmt: skip
+    return found_by(plan)
 
 
 def found_by(plan: Any) -> Any:
@@ -96,16 +116,23 @@ def test_the_aperture_comes_to_the_middle_of_the_beam(devices: Any, microscope: 
     judge_tidy(devices)
 
 
-def test_the_probe_is_as_wide_as_it_truly_is(devices: Any, microscope: Any) -> None:
+def test_the_focus_is_found_on_a_knife(devices: Any, microscope: Any, focused: Any) -> None:
+    assert focused.applied, focused.reason
+    lens, law = microscope.optic.zone_plate, devices.zone_plate.law
+    for energy in (FOCUSED_AT[0], 8450.0, FOCUSED_AT[1]):
+        devices.energy.move(energy)
+        off = lens.position(devices.zone_plate.z.position) + lens.focal_length(energy)
+        # 0.3 mm that nobody was told are three of them
+        assert abs(off) < 0.05 * 1e-3 * float(law.depth_of_focus(energy)), energy
+    judge_tidy(devices)
+
+
+def test_the_probe_is_as_wide_as_it_truly_is(devices: Any, microscope: Any, focused: Any) -> None:
     from whiteline.plans import knife_edge
 
     energy = 8400.0
     devices.energy.move(energy)
-    (sphere,) = microscope.sample.bodies
-    x, y, _ = sphere.outline.centre
-    devices.sample.coarse.x.move(-1e-3 * (x + RADIUS_UM))
-    devices.sample.coarse.y.move(-1e-3 * y)
-    here = devices.sample.x.position
+    home, here = devices.sample.x.position, focused.quantities["edge"][0]
     plan = knife_edge(
         [devices.counters], devices.sample.x, (here - 0.45, here + 0.45, 37), signal="counters_transmitted_counts",
         incident="counters_incident_counts", shutter=devices.fast_shutter, dwell_s=0.1,
@@ -117,5 +144,5 @@ def test_the_probe_is_as_wide_as_it_truly_is(devices: Any, microscope: Any) -> N
     # the sample creeps by some nanometres while it is scanned
     assert abs(sigma / true - 1) < 0.15 + 5 * error / true
     assert error < 0.1 * true
-    assert devices.sample.x.position == pytest.approx(here, abs=0.05)
+    assert devices.sample.x.position == pytest.approx(home, abs=0.05)
     judge_tidy(devices)

@@ -141,6 +141,13 @@ def test_region_and_binning_change_together_where_neither_could_alone(camera) ->
     assert camera.point_shape == (1, 256, 256)
 
 
+def test_a_camera_that_was_left_binned_one_way_only_is_binned_as_it_is_told(camera, ca) -> None:  # type: ignore[no-untyped-def]
+    ca.put("TXM:camera:cam1:BinX", 2)
+    camera.configure({"binning": 2})
+    assert ca.get("TXM:camera:cam1:BinY_RBV") == 2
+    assert camera.point_shape == (1, 24, 32)
+
+
 def test_the_estimate_of_time_knows_frames_exposure_and_readout(camera) -> None:  # type: ignore[no-untyped-def]
     camera.configure({"exposure": 0.2, "frames": 5, "readout": 0.02})
     assert camera.duration_per_point == pytest.approx(1.1)
@@ -269,19 +276,71 @@ def test_a_camera_that_gets_no_pulse_fails_within_the_computed_time(camera, ca) 
     assert ca.get("TXM:camera:cam1:Acquire_RBV") == 0
 
 
-def test_a_camera_that_a_killed_flight_left_waiting_for_pulses_takes_its_frames(camera, engine, ca) -> None:  # type: ignore[no-untyped-def]
-    from bluesky.plans import count
+class Killed(Exception):
+    """In place of a client that is killed: nothing is put any more."""
 
-    prefix = "TXM:camera:cam1:"
-    ca.put(f"{prefix}ImageMode", "Continuous")
-    ca.put(f"{prefix}TriggerMode", "External")
-    ca.start(f"{prefix}Acquire", 1)
-    ca.wait(f"{prefix}Acquire", lambda value: value == 1)
-    documents = run(engine, count([camera], 2))
-    with h5py.File(file_of(documents)) as file:
-        assert file["entry/data/data"].shape[0] == 2
-    assert ca.get(f"{prefix}TriggerMode_RBV", as_string=True) == "Internal"
-    assert ca.get(f"{prefix}Acquire") == 0
+
+def fly(triggered: Any) -> None:
+    """Make ready for pulses that do not come, and leave off."""
+    from whiteline.analysis.laws.fly_line import FlyLine
+
+    triggered.stage()
+    triggered.prepare(FlyLine("", 0.0, 0.5, 5, 0.3)).wait(LONG_S)
+    triggered.unstage()
+
+
+def test_after_a_flight_that_was_killed_at_any_of_its_puts_a_camera_takes_its_frames(  # type: ignore[no-untyped-def]
+    camera, twin: Simulated, engine, ca, tag: str, keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bluesky.plans import count
+    from ophyd import EpicsSignal
+
+    from whiteline.devices.camera import Camera
+    from whiteline.devices.errors import DeviceError
+    from whiteline.devices.triggered import TriggeredDetector
+
+    cam, put = f"{tag}TXM:camera:cam1:", EpicsSignal.put
+    puts: list[str] = []
+    alive = 1000
+
+    def counted(signal: Any, *args: Any, **how: Any) -> None:
+        if signal.root.name.startswith("doomed"):
+            if len(puts) >= alive:
+                raise Killed
+            if signal.setpoint_pvname.startswith(cam):
+                puts.append(signal.setpoint_pvname.removeprefix(cam))
+        put(signal, *args, **how)
+
+    def client(name: str) -> Any:
+        folders = {"write": twin.folder, "read": twin.folder}
+        detector = keep(Camera(f"{tag}TXM:camera:", name=name, readout_s=0.02, **folders))
+        return keep(TriggeredDetector(cam, detector=detector, readout_s=0.02, most_per_s=100.0, buffer=100))
+
+    monkeypatch.setattr(EpicsSignal, "put", counted)
+    fly(client("doomed"))
+    whole = list(puts)
+    assert whole.count("TriggerMode") == whole.count("ImageMode") == 2, "set and put back"
+    for alive in range(len(whole)):
+        ca.put("TXM:camera:cam1:ImageMode", "Multiple")
+        ca.put("TXM:camera:cam1:AcquireTime", 0.1)
+        puts.clear()
+        doomed = client(f"doomed {alive}")
+        with pytest.raises(DeviceError, match="Killed"):
+            fly(doomed)
+        assert puts == whole[:alive]
+        documents = run(engine, count([camera], 2))
+        with h5py.File(file_of(documents)) as file:
+            assert file["entry/data/data"].shape[0] == 2, f"killed before {whole[alive]}"
+        assert ca.get("TXM:camera:cam1:TriggerMode_RBV", as_string=True) == "Internal"
+        assert ca.get("TXM:camera:cam1:Acquire") == 0
+
+
+def test_frames_that_shall_wait_for_pulses_do_so_although_a_live_view_went_before(camera, engine, ca) -> None:  # type: ignore[no-untyped-def]
+    """What tells a killed flight from a choice must not undo the choice."""
+    ca.put("TXM:camera:cam1:ImageMode", "Continuous")
+    camera.configure({"trigger_mode": "External"})
+    camera.stage()
+    assert ca.get("TXM:camera:cam1:TriggerMode_RBV", as_string=True) == "External"
 
 
 def test_a_trigger_shows_its_progress(camera) -> None:  # type: ignore[no-untyped-def]

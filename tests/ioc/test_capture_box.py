@@ -24,7 +24,7 @@ PULSES, STEP = 200, 0.05
 VELOCITY = 50.0
 """For a gate of a millisecond [µm/s]."""
 
-SLOW = 2.5
+SLOW = 0.5
 """For lines that do not end before something happens to them [µm/s]."""
 
 RUN_UP = 1.0
@@ -190,7 +190,7 @@ def test_an_edge_in_one_sweep_of_energy_and_gap(box: Box, ca, twin: Simulated, p
     gaps = [law.gap(energy, 5) for energy in (low, high)]
     angles = [bragg_angle(energy, twin.beamline.monochromator.spacing) for energy in (low, high)]
     before, velocity = ca.get(f"{BRAGG}.VAL"), ca.get(f"{BRAGG}.VELO")
-    slow = 0.01
+    slow = 0.0025  # the gap starts some questions and answers before Bragg, and is ahead by that much
     ca.put("NANO:foils", "Ni")
     ca.put("ID:gap:set", gaps[0])
     ca.put("ID:gap:start", 1)
@@ -201,7 +201,7 @@ def test_an_edge_in_one_sweep_of_energy_and_gap(box: Box, ca, twin: Simulated, p
     try:
         ca.start("ID:gap:start", 1)
         step = -(angles[0] - angles[1]) / 400
-        assert box.line(BRAGG, angles[1] - 0.004, slow, Start=angles[0], Step=step) == "Done"
+        assert box.line(BRAGG, angles[1] - 0.004, slow, Start=angles[0], Step=step, Timeout=120.0) == "Done"
     finally:
         ca.put("ID:gap:velocity", 0.1)
         ca.put(f"{BRAGG}.VELO", velocity)
@@ -223,12 +223,12 @@ def test_an_edge_in_one_sweep_of_energy_and_gap(box: Box, ca, twin: Simulated, p
 
 def test_a_stage_that_stops_in_the_line_is_told_and_the_pixels_so_far_are_kept(box: Box, ca, tag: str) -> None:  # type: ignore[no-untyped-def]
     box.open("x", PULSES)
-    assert misses(box, ca, Timeout=5.0) == "Armed"
+    assert misses(box, ca, Timeout=25.0) == "Armed"
     ca.wait(f"{box.prefix}Captured_RBV", lambda count: 0 < count < PULSES)
     ca.put(f"{FAULT}stalled_axis", f"{tag}{X}")
     assert box.ended() == "Failed"
     captured = box.get("Captured_RBV")
-    box.tells(f"{captured} of {PULSES} pulses came within 5 s after arming: x stands at ")
+    box.tells(f"{captured} of {PULSES} pulses came within 25 s after arming: x stands at ")
     ca.put(f"{FAULT}stalled_axis", "")
     assert raster_line(box, ca, Timeout=30.0) == "Done"
     measured, truth = box.close()

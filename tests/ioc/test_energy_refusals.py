@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -263,13 +264,32 @@ def test_a_record_in_set_mode_is_not_renamed(devices: Any, ca: Channels) -> None
     assert ca.get("TXM:zone_plate:z.OFF") == 0
 
 
+@contextmanager
+def slow_detector(devices: Any, ca: Channels) -> Iterator[None]:
+    """Let the detector be on its way for long, so that a busy machine acts before a move has ended."""
+    pv, usual = "TXM:detector:z.VELO", ca.get("TXM:detector:z.VELO")
+
+    def go(velocity: float) -> None:
+        ca.put(pv, velocity)
+        # the time that a move is given is computed from what its device knows
+        wait_for(lambda: devices.detector.z.velocity.get() == velocity)
+
+    go(0.1 * usual)
+    try:
+        yield
+    finally:
+        go(usual)
+
+
 def test_an_axis_that_somebody_else_moves_meanwhile_is_no_arrival(devices: Any, ca: Channels) -> None:
     energy = devices.energy
     energy.move(8300.0)
-    status = energy.set(8600.0)
-    wait_for(lambda: devices.mono.bragg.is_there(devices.mono.angle(8600.0)) and not devices.mono.bragg.moving)
-    ca.start("MONO:bragg", float(devices.mono.angle(8590.0)))
-    error = status.exception(timeout=120)
+    ca.connect(["MONO:bragg"])
+    with slow_detector(devices, ca):
+        status = energy.set(8600.0)
+        wait_for(lambda: devices.mono.bragg.is_there(devices.mono.angle(8600.0)) and not devices.mono.bragg.moving)
+        ca.start("MONO:bragg", float(devices.mono.angle(8590.0)))
+        error = status.exception(timeout=120)
     assert "did not arrive at 8600 eV" in str(error)
     assert "mono_bragg" in str(error)
     wait_for(lambda: not devices.mono.bragg.moving)
@@ -277,22 +297,23 @@ def test_an_axis_that_somebody_else_moves_meanwhile_is_no_arrival(devices: Any, 
     assert energy.position == pytest.approx(8600.0, abs=0.02)
 
 
-def test_a_calibration_that_changes_meanwhile_is_no_arrival(devices: Any) -> None:
+def test_a_calibration_that_changes_meanwhile_is_no_arrival(devices: Any, ca: Channels) -> None:
     energy, good = devices.energy, devices.mono.calibration.calibration
     energy.move(8300.0)
-    status = energy.set(8600.0)
-    wait_for(lambda: devices.detector.z.moving)
-    devices.mono.calibration.put(
-        EnergyCalibration(
-            spacing=good.spacing,
-            offset=good.offset + 0.01,
-            covariance=good.covariance,
-            version=3,
-            date="2026-03-01",
-            source="a test",
+    with slow_detector(devices, ca):
+        status = energy.set(8600.0)
+        wait_for(lambda: devices.detector.z.moving)
+        devices.mono.calibration.put(
+            EnergyCalibration(
+                spacing=good.spacing,
+                offset=good.offset + 0.01,
+                covariance=good.covariance,
+                version=3,
+                date="2026-03-01",
+                source="a test",
+            )
         )
-    )
-    error = status.exception(timeout=120)
+        error = status.exception(timeout=120)
     devices.mono.calibration.put(good)
     assert "a calibration was changed" in str(error)
     energy.move(8600.0)
@@ -362,10 +383,12 @@ def test_a_part_that_stalls_stops_the_others_and_is_named(devices: Any, ca: Chan
 def test_somebody_elses_stop_is_no_arrival(devices: Any, ca: Channels) -> None:
     energy = devices.energy
     energy.move(8333.0)
-    status = energy.set(8600.0)
-    wait_for(lambda: devices.detector.z.moving)
-    ca.put("TXM:detector:z.STOP", 1)
-    error = status.exception(timeout=60)
+    ca.connect(["TXM:detector:z.STOP"])
+    with slow_detector(devices, ca):
+        status = energy.set(8600.0)
+        wait_for(lambda: devices.detector.z.moving)
+        ca.put("TXM:detector:z.STOP", 1)
+        error = status.exception(timeout=60)
     assert "detector_z" in str(error)
     assert "did not arrive at 8600 eV" in str(error)
     energy.move(8600.0)
@@ -377,16 +400,28 @@ def test_a_stop_stops_all_and_the_next_call_recovers(devices: Any, ca: Channels)
     energy = devices.energy
     energy.move(8450.0)
     for target in (8600.0, 8300.0, 8600.0):
-        status = energy.set(target)
-        wait_for(lambda status=status: devices.detector.z.moving or status.done)
-        energy.stop()
-        error = status.exception(timeout=60)
+        with slow_detector(devices, ca):
+            status = energy.set(target)
+            wait_for(lambda status=status: devices.detector.z.moving or status.done)
+            energy.stop()
+            error = status.exception(timeout=60)
         assert "was stopped before all of its axes had arrived" in str(error)
         assert "detector_z was passing " in str(error)
         energy.move(8450.0)
         assert energy.position == pytest.approx(8450.0, abs=0.02)
         assert energy.magnification.get() == pytest.approx(32.5, rel=2e-4)
         assert ca.get("MONO:feedback:status", as_string=True) == "Locked"
+
+
+def pause_later(engine: Any, seconds: float) -> None:
+    """Pause a plan some time after its first move has begun, however long the run engine takes to get there."""
+
+    def first_move(message: Any) -> None:
+        if message.command == "set":
+            engine.msg_hook = None
+            threading.Timer(seconds, engine.request_pause).start()
+
+    engine.msg_hook = first_move
 
 
 def test_a_run_that_is_aborted_leaves_a_beamline_that_works(devices: Any, ca: Channels) -> None:
@@ -399,7 +434,7 @@ def test_a_run_that_is_aborted_leaves_a_beamline_that_works(devices: Any, ca: Ch
     energy = devices.energy
     for _ in range(3):
         energy.move(8300.0)
-        threading.Timer(0.3, engine.request_pause).start()
+        pause_later(engine, 0.3)
         with pytest.raises(RunEngineInterrupted):
             engine(bp.list_scan([], energy, [8600.0, 8200.0, 8600.0, 8200.0]))
         engine.abort()
@@ -418,7 +453,7 @@ def test_a_run_that_is_paused_goes_on_where_it_was(devices: Any) -> None:
     engine.subscribe(lambda name, document: events.append(document["data"]) if name == "event" else None)
     energy, wanted = devices.energy, [8600.0, 8400.0, 8500.0]
     energy.move(8300.0)
-    threading.Timer(0.4, engine.request_pause).start()
+    pause_later(engine, 0.4)
     with pytest.raises(RunEngineInterrupted):
         engine(bp.list_scan([], energy, wanted))
     engine.resume()

@@ -16,7 +16,7 @@ from whiteline.beamline.simulation import Simulated
 
 X = "NANO:sample:fine:x"
 FAULT = "SIM:fault:"
-PULSES, STEP, DWELL_S, SLOW_S = 100, 0.05, 0.004, 0.05
+PULSES, STEP, DWELL_S, SLOW_S = 100, 0.05, 0.004, 0.2
 NOISE_UM = 5e-4
 """Of a reading of the interferometer at 1 kHz, root mean square."""
 
@@ -321,7 +321,7 @@ def test_the_gaps_follow_bragg_through_a_sweep(devices: Any, ca: Channels) -> No
 
     box, sweep, energy = devices.capture, devices.energy_sweep, devices.energy
     taken = Taken()
-    line = sweep.line(8318.0, 8348.0, 200, 0.02)
+    line = sweep.line(8318.0, 8348.0, 200, 0.2)  # slowly: what follows starts when the client sees Bragg start
 
     def inside() -> Messages:
         yield from bps.mv(energy, 8318.0)

@@ -23,7 +23,7 @@ ENERGIES = [8325.0 + 8 * number for number in range(7)]
 def twin(simulate: Simulate) -> Simulated:
     seed = secrets.randbelow(2**31)
     print(f"seed of the twin {seed}")
-    return simulate("txm", [WALK], speed=10.0, seed=seed)
+    return simulate("txm", [WALK], speed=5.0, seed=seed)
 
 
 @pytest.fixture(scope="module")

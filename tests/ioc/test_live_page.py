@@ -27,7 +27,8 @@ SIDE, BINNING = 96, 4
 
 @pytest.fixture(scope="module")
 def twin(simulate: Simulate) -> Simulated:
-    return simulate("txm", speed=10.0)
+    # slowly: a browser on a busy machine is to see several maps while a scan runs
+    return simulate("txm", speed=2.0)
 
 
 @pytest.fixture(scope="module")

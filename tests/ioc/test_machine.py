@@ -81,7 +81,7 @@ def test_the_readback_cannot_be_written(ca) -> None:  # type: ignore[no-untyped-
 
 def test_a_dump_takes_beam_and_permit_until_it_is_over(ca) -> None:  # type: ignore[no-untyped-def]
     ca.put(f"{PHOTON}command", "Open")
-    ca.put("SIM:machine:fault:beam_dump", 120.0)  # 3 s of wall time
+    ca.put("SIM:machine:fault:beam_dump", 400.0)  # 10 s of wall time
     assert ca.get("SR:current") == 0.0
     ca.wait(f"{PHOTON}permit", lambda value: value == 0)
     ca.wait(f"{PHOTON}status", lambda value: value == 0)

@@ -88,6 +88,17 @@ def started(motor: Any) -> threading.Event:
     return event
 
 
+def go_at(velocity: float, motor: Any, outside: Outside, field: str = "VELO") -> None:
+    """Give a motor a velocity [mm/s]: a slow one is still on its way when a busy machine comes to act on it."""
+    known = threading.Event()
+    signal = {"VELO": motor.velocity, "HVEL": motor.home_velocity}[field]
+    token = signal.subscribe(lambda value, **_: value == velocity and known.set())
+    outside.put(field, velocity)
+    # the time that a move is given is computed from what the motor knows
+    assert known.wait(LONG_S)
+    signal.unsubscribe(token)
+
+
 def events(documents: list[tuple[str, Any]]) -> list[Any]:
     return [document for name, document in documents if name == "event"]
 
@@ -208,8 +219,10 @@ def test_held_on_its_way_it_says_what_holds_it(fresh: Fresh) -> None:
     from whiteline.devices.errors import Overdue
 
     motor, outside = fresh()
+    go_at(2.0, motor, outside)
+    outside.pv("SPMG")  # connected beforehand, for it has to be quick
     moving = started(motor)
-    status = motor.move(10.0, wait=False, timeout=2.0)
+    status = motor.move(10.0, wait=False, timeout=8.0)
     assert moving.wait(LONG_S)
     outside.put("SPMG", "Pause")
     error = failure(status)
@@ -281,6 +294,8 @@ def test_somebody_elses_stop_is_no_arrival(fresh: Fresh) -> None:
     from whiteline.devices.errors import MoveFailed
 
     motor, outside = fresh()
+    go_at(1.0, motor, outside)
+    outside.pv("STOP")  # connected beforehand, for it has to be quick
     moving = started(motor)
     status = motor.set(10.0)
     assert moving.wait(LONG_S)
@@ -295,6 +310,8 @@ def test_somebody_elses_move_is_no_arrival(fresh: Fresh) -> None:
     from whiteline.devices.errors import MoveFailed
 
     motor, outside = fresh()
+    go_at(1.0, motor, outside)
+    outside.pv("VAL")
     moving = started(motor)
     status = motor.set(10.0)
     assert moving.wait(LONG_S)
@@ -331,6 +348,7 @@ def test_a_new_target_supersedes_the_old_one(fresh: Fresh) -> None:
     from whiteline.devices.errors import Stopped
 
     motor, outside = fresh()
+    go_at(1.0, motor, outside)
     statuses = [motor.set(position) for position in (10.0, -10.0, 5.0, -5.0, 1.0)]
     for status, after in zip(statuses, (-10, 5, -5, 1), strict=False):
         error = failure(status)
@@ -344,6 +362,7 @@ def test_stopped_it_fails_and_stands_still(fresh: Fresh) -> None:
     from whiteline.devices.errors import Stopped
 
     motor, outside = fresh()
+    go_at(1.0, motor, outside)
     moving = started(motor)
     status = motor.set(10.0)
     assert moving.wait(LONG_S)
@@ -377,6 +396,8 @@ def test_home_is_found_or_not(fresh: Fresh) -> None:
     motor.home("reverse").wait(LONG_S)
     assert outside.get(":position") == pytest.approx(0.0, abs=1e-9)
     motor.set(8.0).wait(LONG_S)
+    go_at(1.0, motor, outside, "HVEL")
+    outside.pv("STOP")
     moving = started(motor)
     status = motor.home("forward", wait=False)
     assert moving.wait(LONG_S)
@@ -430,11 +451,12 @@ def test_several_motors_move_at_once_and_over_a_grid(fresh: Fresh, engine: Any) 
     np.testing.assert_allclose(recorded, rows, atol=first.tolerance)
 
 
-def interrupt(run_engine: Any, motor: Any, how: str) -> None:
-    """Run a scan, interrupt it while its motor moves, and end as `how` says."""
+def interrupt(run_engine: Any, motor: Any, outside: Outside, how: str) -> None:
+    """Run a scan, interrupt it while its motor moves, slowly, and end as `how` says."""
     from bluesky.plans import scan
     from bluesky.utils import RunEngineInterrupted
 
+    go_at(1.0, motor, outside)
     moving = started(motor)
 
     def later() -> None:
@@ -459,6 +481,7 @@ def interrupt(run_engine: Any, motor: Any, how: str) -> None:
                 run_engine(scan([], motor, motor.position + 3, motor.position - 3, 2))
     finally:
         thread.join(LONG_S)
+        go_at(10.0, motor, outside)
     if how == "pause":
         run_engine.resume()
 
@@ -472,7 +495,7 @@ def test_the_scan_after_an_interrupted_one_records_where_the_motor_is(fresh: Fre
     for turn in range(3):
         before = motor.position
         del documents[:]
-        interrupt(run_engine, motor, how)
+        interrupt(run_engine, motor, outside, how)
         if how == "pause":
             recorded = [event["data"]["x"] for event in events(documents)]
             np.testing.assert_allclose(recorded, [before + 3, before - 3], atol=motor.tolerance)
@@ -497,6 +520,7 @@ def test_aborted_twice_it_stops_and_goes_on(fresh: Fresh, engine: Any) -> None:
 
     motor, outside = fresh()
     run_engine, documents = engine()
+    go_at(1.0, motor, outside)
     moving = started(motor)
 
     def twice() -> None:
@@ -513,6 +537,7 @@ def test_aborted_twice_it_stops_and_goes_on(fresh: Fresh, engine: Any) -> None:
         run_engine(scan([], motor, 9, -9, 2))
     thread.join(LONG_S)
     assert not thread.is_alive()
+    go_at(10.0, motor, outside)
     del documents[:]
     run_engine(scan([], motor, 1, 0, 3))
     np.testing.assert_allclose([event["data"]["x"] for event in events(documents)], [1, 0.5, 0], atol=motor.tolerance)

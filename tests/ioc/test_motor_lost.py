@@ -22,10 +22,10 @@ LONG_S = 90
 
 MOTORS = Path(__file__).with_name("motors_ioc.py")
 
-SILENT_S = 10
+SILENT_S = 20
 """After this a client of the IOC that hangs asks whether it is alive, and takes it for lost 5 s later [s].
 
-By then the move on its way has failed, after its 3.6 s and a question of 1 s, and so has an order, after two of 3 s.
+By then the move on its way has failed, after its 9.6 s and a question of 1 s, and so has an order, after two of 3 s.
 """
 
 
@@ -52,6 +52,16 @@ def moving(motor: Any) -> threading.Event:
     return event
 
 
+def go_at(velocity: float, motor: Any) -> None:
+    """Give a motor a velocity [mm/s]: a slow one is still on its way when a busy machine comes to act on it."""
+    known = threading.Event()
+    token = motor.velocity.subscribe(lambda value, **_: value == velocity and known.set())
+    motor.velocity.put(velocity, wait=True, timeout=LONG_S)
+    # the time that a move is given is computed from what the motor knows
+    assert known.wait(LONG_S)
+    motor.velocity.unsubscribe(token)
+
+
 def kill(motor: Any) -> None:
     motor.ioc.kill()
     motor.ioc.wait(LONG_S)
@@ -69,6 +79,7 @@ def test_a_lost_motor_says_so_and_works_again_when_it_is_back(motor: Any, caplog
 
     from whiteline.devices.errors import Lost
 
+    go_at(1.0, motor)
     under_way = moving(motor)
     status = motor.set(10.0)
     assert under_way.wait(LONG_S)
@@ -84,11 +95,12 @@ def test_a_lost_motor_says_so_and_works_again_when_it_is_back(motor: Any, caplog
     motor.stop()  # nothing can be done; it must not hinder the stop of the others
     assert not caplog.records
 
-    back_again(motor)
+    back_again(motor)  # and as fast as ever, for its IOC starts anew
     motor.set(1.0).wait(LONG_S)
     assert motor.user_readback.get(use_monitor=False) == pytest.approx(1.0, abs=motor.tolerance)
 
     run_engine = RunEngine(context_managers=[])
+    go_at(1.0, motor)
     under_way = moving(motor)
 
     def later() -> None:
@@ -121,7 +133,7 @@ def hung() -> dict[str, Any]:
 def test_a_motor_that_hangs_fails_in_its_computed_time(hung: dict[str, Any]) -> None:
     kind, sentence = hung["on its way"]
     assert kind == "Overdue", sentence
-    assert "x waited 3.58 s for the move of T:slow0.RBV to complete" in sentence
+    assert "x waited 9.57 s for the move of T:slow0.RBV to complete" in sentence
     assert "on its way from 0 mm to 10 mm it was last seen at" in sentence
     assert "does not answer within 1 s" in sentence
 
@@ -176,6 +188,7 @@ def main(port: int) -> None:
         stock.wait_for_connection(timeout=LONG_S)
         signals = [one.item for one in motor.walk_signals()]
         writable = [one for one in signals if isinstance(one, EpicsSignal) and one.write_access]
+        go_at(2.0, motor)
         under_way = moving(motor)
         status = motor.set(10.0)
         assert under_way.wait(LONG_S)

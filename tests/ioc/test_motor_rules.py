@@ -139,10 +139,10 @@ def axis(settle: Callable[[Any], bool] | None = None) -> Any:
         def _command(self, errand: Errand, target: float) -> Callable[[], bool]:
             if settle is not None and not settle(target):
                 return lambda: False
-            self._done_changed(at_rest=False)
+            self._done_changed(at_rest=False, timestamp=None)
             self.readback.put(target)
             self._set_position(target)
-            self._done_changed(at_rest=True)
+            self._done_changed(at_rest=True, timestamp=None)
             return lambda: True
 
         def _halt(self) -> None:

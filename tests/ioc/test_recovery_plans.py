@@ -150,7 +150,7 @@ def test_a_permit_that_is_missing_already_is_waited_for(devices: Any, ca: Channe
         return xanes([devices.counters], devices.energy, [ENERGY], dwell_s=0.5, shutter=devices.fast_shutter)
 
     usual = taken(spectrum()).points.numbers("counters_incident_counts")[0]
-    ca.put("SIM:machine:fault:beam_dump", 20.0)  # 1 s of wall time
+    ca.put("SIM:machine:fault:beam_dump", 200.0)  # 10 s of wall time
     ca.wait("FE:shutter:status", lambda value: value == 0)
     suspender = beam_suspender(
         permit=devices.photon_shutter.permit, shutter=devices.fast_shutter, photon_shutter=devices.photon_shutter,

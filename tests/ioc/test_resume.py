@@ -11,7 +11,9 @@ from bluesky.utils import RunEngineInterrupted
 from conftest import Simulate
 from resume_trials import LONG_S, WAYS, Trials, make_ready
 
+from whiteline.analysis.live.kinds import kind_of
 from whiteline.analysis.runs import find_run
+from whiteline.analysis.runs.projections import projections_of
 from whiteline.plans import fly_tomography
 
 PROJECTIONS, ANGLE = 100, 120.0
@@ -43,13 +45,46 @@ def test_a_stack_that_is_interrupted_is_whole_when_it_was_gone_on_with(trials: T
     )
 
 
-@pytest.mark.parametrize("way", ["abort", "kill"])
+@pytest.mark.parametrize("way", WAYS)
+def test_tiles_that_are_interrupted_are_all_there_when_they_were_gone_on_with(trials: Trials, way: str) -> None:
+    undisturbed, tried = trials.undisturbed("mosaic"), trials.interrupted("mosaic", way)
+    print(tried.what)
+    assert (tried.lost, tried.doubled) == (0, 0), tried.what
+    run = tried.run
+    assert run.completeness.whole
+    assert len(run.points) == 6
+    for axis in ("sample_x", "sample_y"):
+        np.testing.assert_allclose(run.points.numbers(axis), undisturbed.points.numbers(axis), atol=0.05)
+    assert run.frames.readable().all()
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_tomography_that_is_interrupted_is_whole_when_it_was_gone_on_with(trials: Trials, way: str) -> None:
     trials.undisturbed("fly_tomography")
     tried = trials.interrupted("fly_tomography", way)
     print(tried.what)
     assert (tried.lost, tried.doubled) == (0, 0), tried.what
     assert tried.run.completeness.whole
+    assert kind_of(tried.run) == "tomography"
+    assert projections_of(tried.run).frames.shape[0] == 50
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_turns_at_several_energies_are_all_there_when_they_were_gone_on_with(trials: Trials, way: str) -> None:
+    from whiteline.beamline.resuming.members import members_of
+
+    undisturbed, tried = trials.undisturbed("xanes_tomography"), trials.interrupted("xanes_tomography", way)
+    print(tried.what)
+    assert (tried.lost, tried.doubled) == (0, 0), tried.what
+    runs = [one.run for one in members_of(tried.run, trials.session.store.catalog)]
+    wanted = [one.run for one in members_of(undisturbed, trials.session.store.catalog)]
+    assert len(runs) == len(wanted) == 2
+    for run, other in zip(runs, wanted, strict=True):
+        assert run.completeness.whole
+        np.testing.assert_allclose(run.energies_of("primary"), other.energies_of("primary"), atol=0.05)
+        np.testing.assert_allclose(
+            run.points.read("sample_rotation"), other.points.read("sample_rotation"), atol=0.02
+        )  # fmt: skip
 
 
 def test_a_turn_that_is_aborted_is_gone_on_with_from_its_first_missing_angle(trials: Trials) -> None:

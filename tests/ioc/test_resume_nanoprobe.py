@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from conftest import Simulate
-from resume_trials import Trials, make_ready
+from resume_trials import WAYS, Trials, make_ready
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +19,14 @@ def trials(simulate: Simulate, tag: str) -> Iterator[Trials]:
     one.close()
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    ("plan", "way", "key"),
+    ("plan", "key"),
     [
-        ("raster", "abort", "fluorescence_live_fraction"),
-        ("raster", "kill", "fluorescence_live_fraction"),
-        ("raster", "dump", "fluorescence_live_fraction"),
-        ("raster_stack", "abort", "fluorescence_live_fraction"),
-        ("fly_raster_stack", "kill", "capture_incident_rate"),
+        ("raster", "fluorescence_live_fraction"),
+        ("raster_stack", "fluorescence_live_fraction"),
+        ("fly_raster", "capture_incident_rate"),
+        ("fly_raster_stack", "capture_incident_rate"),
     ],
 )
 def test_a_map_that_is_interrupted_is_whole_when_it_was_gone_on_with(
@@ -39,3 +39,19 @@ def test_a_map_that_is_interrupted_is_whole_when_it_was_gone_on_with(
     for axis, unit in (("sample_x", 0.05), ("sample_y", 0.05), ("energy", 0.05)):
         np.testing.assert_allclose(tried.run.map_of(axis), undisturbed.map_of(axis), atol=unit)
     assert np.isfinite(tried.run.map_of(key)).all()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("plan", "device", "points"), [("xanes", "counters", 12), ("fly_xanes", "capture", 400)])
+def test_a_spectrum_that_is_interrupted_is_whole_when_it_was_gone_on_with(
+    trials: Trials, plan: str, device: str, points: int, way: str
+) -> None:
+    undisturbed, tried = trials.undisturbed(plan), trials.interrupted(plan, way)
+    print(tried.what)
+    assert (tried.lost, tried.doubled) == (0, 0), tried.what
+    assert tried.run.completeness.whole
+    keys = f"{device}_transmitted_counts", f"{device}_incident_counts"
+    whole, wanted = (one.spectrum(*keys) for one in (tried.run, undisturbed))
+    assert np.isfinite(whole.absorption).sum() == whole.energies.size == points
+    np.testing.assert_allclose(whole.energies, wanted.energies, atol=0.05)
+    np.testing.assert_allclose(whole.absorption, wanted.absorption, atol=0.1)

@@ -60,7 +60,46 @@ def test_a_stack_is_predicted_taken_kept_and_told_of(twin: Simulated, ca: Channe
     assert again.engine.md["sample"] == "particles"
     assert again.times.knows("set", "energy")
     assert uid in again.store.catalog
-    again.close()
+
+    # what cannot be kept at the end must not keep the rest from its end
+    def full(_: Path) -> None:
+        raise OSError("no space left on device")
+
+    again._watch.save = full
+    with pytest.raises(OSError, match="no space left"):
+        again.close()
+    assert devices.heartbeat.armed.get(use_monitor=False) == 0
+    third = open_session(twin.beamline, tell=told.append, connect_s=60.0)
+    assert not third.other
+    third.close()
+
+
+def test_a_device_that_is_missing_takes_no_safeguard_from_the_others(twin: Simulated, ca: Channels) -> None:
+    from bluesky import plan_stubs as bps
+    from bluesky.plans import count
+
+    from whiteline.beamline.session import open_session
+
+    assert twin.beamline.foil_wheel is not None
+    elsewhere = twin.beamline.foil_wheel.model_copy(update={"pv": "NOBODY:foils"})
+    session = open_session(
+        twin.beamline.model_copy(update={"foil_wheel": elsewhere}), tell=lambda _: None, connect_s=5.0
+    )
+    (sentence,) = session.missing
+    assert sentence.startswith("foil_wheel does not answer")
+    devices = session.devices
+    assert devices.heartbeat.armed.get() == 1
+    devices.photon_shutter.set("Open").wait(60.0)
+    (uid,) = session.engine(count([devices.ring], 2))
+    session.store.wait(60.0)
+    assert "baseline" in session.store.catalog[uid]
+    session.engine(bps.mv(devices.fast_shutter, "Open"))
+    ca.put("SIM:machine:fault:beam_dump", 200.0)  # 10 s of wall time
+    begun = session.engine(count([devices.ring], 2, delay=0.1))  # waits until there is beam again
+    assert begun
+    assert devices.ring.stored.get(use_monitor=False)
+    session.close()
+    assert ca.get("TXM:shutter:status", as_string=True) == "Closed"
 
 
 def test_without_a_beamline_it_opens_and_says_what_is_missing(ca_ports: list[int], tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_without_permit_it_does_not_open_and_names_the_permit(ca, photon, tag: s
     from whiteline.devices.errors import Refused
 
     cycles = ca.get(f"{PHOTON}cycles")
-    ca.put("SIM:machine:fault:beam_dump", 60.0)  # 3 s of wall time
+    ca.put("SIM:machine:fault:beam_dump", 200.0)  # 10 s of wall time
     ca.wait(f"{PHOTON}permit", lambda value: value == 0)
     with pytest.raises(Refused, match=f"may not open: {tag}{PHOTON}permit is Denied"):
         photon.set("Open").wait(LONG_S)

@@ -202,13 +202,14 @@ class FakeChambers(FakeDetector):
 
 
 class FakeEdgeCounter(FakeDetector):
-    """A counter whose signal steps where the probe passes an edge at x = 0."""
+    """A counter whose signal steps where the probe passes an edge, at x = 0 if it does not drift."""
 
     sharp_um = 0.03
 
     def __init__(self, line: "CalibrationLine") -> None:
         super().__init__("edge", line.world, ["signal"])
         self.line = line
+        self.at_um = self.drift_um = 0.0  # where the edge is, and how far it drifts from point to point
 
     def trigger(self) -> Status:
         """Count."""
@@ -216,7 +217,9 @@ class FakeEdgeCounter(FakeDetector):
         world, line = self.world, self.line
         blur = 1e-3 * line.design.defocus_blur(line.defocus(), world.energy)
         sigma = math.hypot(self.sharp_um, blur)
-        counts = 1000 + 1e5 * line.contrast * 0.5 * (1 + math.erf(world.positions["x"] / sigma / math.sqrt(2)))
+        away = world.positions["x"] - self.at_um
+        self.at_um += self.drift_um
+        counts = 1000 + 1e5 * line.contrast * 0.5 * (1 + math.erf(away / sigma / math.sqrt(2)))
         self._last = {"signal": counts + 30 * line.rng.standard_normal()}
         return status
 

@@ -58,7 +58,7 @@ def test_the_energy_is_right_over_the_scan(line: CalibrationLine, foils: list[st
 
 def test_pulls_of_the_energy_are_of_order_one(seed: int) -> None:
     pulls = []
-    for child in np.random.default_rng(seed).spawn(12):
+    for child in np.random.default_rng(seed).spawn(24):
         line = CalibrationLine(child, hidden=Hidden(angle_deg=child.uniform(-0.01, 0.01), gap_mm=0.0))
         found, _ = run(on_foils(line, "Co", "Ni", "Cu"))
         assert found.applied, found.reason

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
 from bluesky import RunEngine
@@ -11,6 +12,7 @@ from calibration_fakes import CalibrationLine, Hidden
 from whiteline.analysis.focus import BestFocus
 from whiteline.analysis.live.fake import FakeLive
 from whiteline.plans.calibration.calibrate_focus import calibrate_focus
+from whiteline.plans.calibration.edge_scan import EdgeScan
 from whiteline.plans.calibration.focus_series import focus_series
 from whiteline.plans.calibration.knife_edge import knife_edge
 from whiteline.plans.calibration.through_focus import UNTOLD_ERROR, Focus
@@ -126,11 +128,12 @@ def test_the_calibration_predicts_the_focus_over_the_scan(seed: int, full_field:
 
 def test_pulls_of_the_focus_are_of_order_one(seed: int) -> None:
     pulls = []
-    for child in np.random.default_rng(seed).spawn(12):
+    for child in np.random.default_rng(seed).spawn(24):
         line = CalibrationLine(
             child, hidden=Hidden(zero_mm=child.uniform(-0.3, 0.3), ratio=1 + child.uniform(-2e-3, 2e-3))
         )
-        line.noise = 3e-6  # far more than what a fit does not know of
+        # far more than what a fit does not know of, and not so much that a series may show no focus at all
+        line.noise = 2e-6
         found, _ = run(calibrate_focus([line.camera], line.energy, line.zone_plate, ENERGIES, **by_image(line)))
         assert found.applied, found.reason
         off = found.calibration.full_field_reading(8400.0, 1700.0) - line.true_focus(8400.0, 1700.0)
@@ -222,6 +225,37 @@ def test_an_edge_that_is_not_there_changes_nothing_and_is_told(seed: int) -> Non
     assert not found.applied
     assert "no focus was found at 8200 eV: no edge stands out" in found.reason
     assert state(line) == before
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_an_edge_that_drifts_is_followed(seed: int, side: int) -> None:
+    line = CalibrationLine(np.random.default_rng(seed), full_field=False)
+    # some 30 scans of 41 points, by which the edge leaves the range of the first one
+    line.edge.drift_um = side * 0.002
+    how = by_edge(line, search=1.2, points=9)
+    found, _ = run(calibrate_focus([line.edge], line.energy, line.zone_plate, ENERGIES, **how))
+    assert abs(line.edge.at_um) > how["edge_range"][1]
+    assert found.applied, found.reason
+    off = found.calibration.scanning_reading(np.array(ENERGIES)) - [line.true_focus(one) for one in ENERGIES]
+    assert (np.abs(off) < 0.05 * 1e-3 * line.design.depth_of_focus(np.array(ENERGIES))).all()
+    # within the last scan it drifted on
+    assert abs(found.quantities["edge"][0] - line.edge.at_um) < 41 * 0.002
+
+
+def test_an_edge_is_not_followed_farther_than_its_axis_goes(line: CalibrationLine) -> None:
+    def checked(value: float) -> None:
+        if abs(value) > 1.6:
+            raise ValueError(f"x = {value} is beyond 1.6")
+
+    line.sample.x.check_value = checked
+    scan = EdgeScan(
+        [line.edge], line.sample.x, np.linspace(-1.5, 1.5, 41).tolist(), signal="edge_signal", incident="", also=[],
+        shutter=None,
+    )  # fmt: skip
+    for at, middle in ((0.0, 0.0), (0.05, 0.0), (0.3, 0.05), (0.3, 0.0)):
+        line.edge.at_um = at
+        assert np.mean(scan.followed()) == pytest.approx(middle, abs=0.01)
+        run(bpp.stage_wrapper(bpp.run_wrapper(scan.scan()), [line.edge]))
 
 
 def test_the_probe_is_measured_on_an_edge(seed: int) -> None:

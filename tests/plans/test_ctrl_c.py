@@ -36,7 +36,7 @@ engine.msg_hook = begin_threads
 for _ in range(10):
     presses.append(random.random() * 0.05)
     try:
-        engine(scan_axis([line.counters], line.sample.x, start=0.0, stop=1.0, points=400, shutter=line.shutter))
+        engine(scan_axis([line.counters], line.sample.x, start=0.0, stop=1.0, points=4000, shutter=line.shutter))
     except RunEngineInterrupted:
         print("paused", engine.state, line.world.shutter)
         engine.stop()

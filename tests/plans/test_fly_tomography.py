@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bluesky import RunEngine
 from fly_fakes import FlyBeamline
 from interrupting import run as run_of
 from running import taken
@@ -153,6 +154,19 @@ def test_a_tomogram_at_each_energy_is_a_run_of_a_group(line: FlyBeamline) -> Non
     assert all(one.sample_in for one in line.turning.flown)
     assert line.state() == before
     assert line.world.energy == 8300.0
+
+
+def test_the_undulator_keeps_its_harmonic_from_the_first_energy_to_the_last(line: FlyBeamline) -> None:
+    """It is chosen anew whenever the energy is staged."""
+    engine, told = RunEngine({}, context_managers=[]), list[tuple[str, Any]]()
+    engine.msg_hook = lambda message: told.append((message.command, message.obj))
+    engine(over_edge(line))
+    of_energy = [command for command, device in told if device is line.energy]
+    assert of_energy.count("stage") == 1
+    assert of_energy.index("stage") < of_energy.index("set")
+    assert of_energy.count("set") == 3
+    assert "unstage" not in of_energy[: len(of_energy) - of_energy[::-1].index("set")]
+    assert of_energy[-1] == "unstage"
 
 
 def test_a_series_that_was_interrupted_is_gone_on_with(line: FlyBeamline) -> None:

@@ -87,6 +87,15 @@ def test_a_focus_that_is_lost_is_found_again_once(seed: int, by: float) -> None:
     assert len(events(documents, "look")) >= 11
 
 
+def test_flats_of_a_series_through_focus_are_not_taken_for_those_of_the_stack(seed: int) -> None:
+    """Flats are known by their numbers: a run that goes on would leave out as many as were taken besides."""
+    stack = Stack(np.random.default_rng(seed), drifts_at=ENERGIES[3], by=0.02)
+    _, documents = run(stack.plan(flats="each"))
+    assert [one["focus_refocus"] for one in events(documents, "focus")].count(1) == 1
+    assert [one["energy"] for one in events(documents, "flat")] == pytest.approx(ENERGIES)
+    assert [one["energy"] for one in events(documents, "look_flat")] == pytest.approx([ENERGIES[4]])
+
+
 def test_a_focus_that_is_lost_twice_is_found_twice(seed: int) -> None:
     stack = Stack(np.random.default_rng(seed), drifts_at=ENERGIES[2], by=0.02)
     once = stack.defocus

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bluesky import RunEngine
 from fakes import FakeBeamline
 from running import taken
 from test_calibration_focus import events, run
@@ -12,6 +13,7 @@ from test_calibration_focus import events, run
 from whiteline.analysis.checks import OutOfRange
 from whiteline.analysis.live.doors import Part, Quantity
 from whiteline.analysis.live.fake import FakeLive
+from whiteline.analysis.live.status import NotAnalysed
 from whiteline.plans import xanes_stack
 from whiteline.plans.preflight import preflight
 
@@ -78,6 +80,52 @@ def test_a_pass_that_would_exceed_the_dose_budget_is_not_begun(budget: float) ->
     assert passes == min(5, max(1, int(budget // 3)))  # the first one is for preflight to refuse
     assert Counter(energies_of(documents)) == dict.fromkeys(ENERGIES, passes)
     assert events(documents, "passes")[-1]["passes_dose"] == 3.0 * passes
+
+
+@pytest.mark.parametrize(("budget", "taken_in_all"), [(3.5, 1), (4.5, 4), (6.5, 4), (7.5, 7)])
+def test_the_next_pass_is_a_whole_one_after_a_part_of_one(budget: float, taken_in_all: int) -> None:
+    """A resumed run begins in the middle of a pass, and its meter at nothing."""
+    line = FakeBeamline()
+    only = {"primary": list(range(6, 16))}  # the last energy of the second pass, and three more passes
+    _, documents = run(stack(line, dose_budget_Gy=budget, dose=dose_meter(line, 1.0), only=only))
+    assert len(energies_of(documents)) == taken_in_all
+    assert events(documents, "passes")[-1]["passes_dose"] == taken_in_all
+
+
+def test_the_dose_of_each_edge_is_its_own() -> None:
+    """The meter begins at nothing with each run."""
+    line, begun, documents = FakeBeamline(), 0, list[tuple[str, dict[str, Any]]]()
+
+    def note(name: str, document: dict[str, Any]) -> None:
+        nonlocal begun
+        documents.append((name, document))
+        begun = len(line.world.exposures) if name == "start" else begun
+
+    def tell(part: Part, status: Any) -> None:
+        part.settle({"gray": float(len(line.world.exposures) - begun)})
+        status.finish()
+
+    plan = xanes_stack(
+        line.camera, line.energy, [ENERGIES, [8400.0, 8410.0, 8420.0]], sample=line.sample, shutter=line.shutter,
+        exposure_s=0.1, passes=5, flats="none", darks="none", dose_budget_Gy=4.5,
+        dose=Part("dose", {"gray": Quantity("Gy")}, tell, 1.0),
+    )  # fmt: skip
+    RunEngine(context_managers=[])(plan, note)
+    assert energies_of(documents) == [*ENERGIES, 8400.0, 8410.0, 8420.0]
+
+
+def test_no_pass_is_begun_after_one_whose_dose_is_not_known() -> None:
+    line = FakeBeamline()
+
+    def tell(_: Part, status: Any) -> None:
+        status.finish(NotAnalysed("name the material of the sample"))
+
+    meter = Part("dose", {"gray": Quantity("Gy")}, tell, 1.0)
+    _, documents = run(stack(line, dose_budget_Gy=9.0, dose=meter))
+    assert energies_of(documents) == ENERGIES
+    (ended,) = events(documents, "passes")
+    assert "the dose is not known" in ended["passes_reason"]
+    assert "name the material of the sample" in ended["passes_reason"]
 
 
 def test_preflight_counts_all_passes_and_says_up_to() -> None:

@@ -9,7 +9,7 @@ from bluesky import RunEngine
 from bluesky.utils import FailedStatus, Msg
 from fakes import Broken, FakeBeamline
 
-from whiteline.plans.restoring import NotRestored, Step, putting_back, restoring
+from whiteline.plans.restoring import NotRestored, Step, putting_back, restoring, unstaging
 from whiteline.plans.shutter import closing
 
 
@@ -89,3 +89,23 @@ def test_what_the_plan_returns_comes_through() -> None:
 
     engine = RunEngine({}, context_managers=[], call_returns_result=True)
     assert engine(restoring(plan(), [])).plan_result == 42  # type: ignore[arg-type, union-attr]
+
+
+def test_a_device_that_failed_to_unstage_is_told_though_it_takes_itself_for_unstaged() -> None:
+    class Box:
+        name, parent, staged = "box", None, True
+
+        def stage(self) -> list[object]:
+            return [self]
+
+        def unstage(self) -> list[object]:
+            if self.staged:
+                self.staged = False
+                raise Broken("the file could not be closed")
+            return [self]
+
+    def plan() -> Iterator[Any]:
+        yield from bps.null()
+
+    with pytest.raises(NotRestored, match=r"could not unstage box: the file could not be closed; look at it"):
+        RunEngine({}, context_managers=[])(restoring(plan(), unstaging(Box())))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from interrupting import Document, Kept, devices_of, messages_in_runs, parts, resumed, run
 from public_plans import CASES, Case
+from test_passes import dose_meter
 
 from whiteline.analysis.live.fake import FakeLive
 from whiteline.analysis.runs import Run, find_run, open_run
@@ -291,6 +292,26 @@ def test_a_sample_that_was_held_is_held_where_it_had_drifted_to(tmp_path: Path) 
     catalog.keep(run(plan))
     assert [one.y for one in line.world.exposures] == pytest.approx([there])
     assert find_run(catalog, catalog[0].uid).completeness.whole
+
+
+def test_a_dose_budget_is_that_of_the_interrupted_run_and_of_the_one_that_goes_on(tmp_path: Path) -> None:
+    line, catalog, energies = FakeBeamline(), Kept(), [8330.0, 8340.0, 8350.0]
+    meter = dose_meter(line, 1.0)
+    documents = run(
+        xanes_stack(
+            line.camera, line.energy, energies, sample=line.sample, shutter=line.shutter, exposure_s=0.1, flats="none",
+            darks="none", passes=5, dose_budget_Gy=9.0, dose=meter,
+        )
+    )  # fmt: skip
+    points = [n for n, (name, one) in enumerate(documents) if name == "event" and "camera_image" in one["data"]]
+    assert len(points) == 9  # three passes of three
+    # it is broken off after the first point of the second pass, with what was told at the end of the first one
+    catalog.keep(documents[: points[3] + 1])
+    line.world.exposures.clear()
+    plan = resumption_of(catalog[0], devices=devices_of(line), also=[*parts(line), meter]).plan()
+    catalog.keep(run(plan))
+    assert len(line.world.exposures) == 5
+    assert len(find_run(catalog, catalog[0].uid).points) == 9
 
 
 def test_what_cannot_be_resumed_is_told_in_a_sentence(taken: dict[str, list[Document]], tmp_path: Path) -> None:

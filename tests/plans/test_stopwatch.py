@@ -9,6 +9,8 @@ from abort_anywhere import quiet_engine
 from bluesky import RunEngine
 from bluesky.utils import Msg
 from fakes import FakeBeamline
+from fly_cases import fly_raster, fly_raster_stack, fly_tomography, fly_xanes
+from fly_fakes import FlyBeamline
 
 from whiteline.beamline.stopwatch import RunTimes, Stopwatch, at_end_of_run, told
 from whiteline.plans.preflight import TimeModel, after_preflight, preflight
@@ -117,6 +119,23 @@ def test_the_time_of_a_run_is_divided_by_what_it_was_waited_for_and_its_dose_by_
         "taken 25.2 s, predicted 22.0 s; dead time 13.2 s: waiting 7.0 s, shutter 4.0 s, moving 2.0 s, messages 0.2 s; "
         "dose 12 Gy by the figure of a test, predicted 11 Gy"
     )
+
+
+@pytest.mark.parametrize("case", [fly_raster, fly_raster_stack, fly_xanes, fly_tomography])
+def test_what_lines_have_exposed_is_what_was_predicted_of_them(case: Any, tmp_path: Any) -> None:
+    line = FlyBeamline(tmp_path)
+    watch = Stopwatch(energy=line.energy)
+    line.world.energy = 8350.0
+    predicted = preflight(case(line), energy=line.energy).walked.exposed_s
+    with quiet_engine() as engine:
+        engine.msg_hook = watch
+        engine(case(line))
+    times = watch.last_run
+    assert times is not None
+    assert times.by_cause["flying"] > 0
+    assert times.dead_s <= times.seconds - times.by_cause["flying"] + 1e-9
+    flown = {key: seconds for key, seconds in times.exposed_s.items() if seconds > 0.02}
+    assert flown == {key: pytest.approx(seconds, rel=0.1, abs=0.05) for key, seconds in predicted.items()}
 
 
 def test_each_run_ends_with_its_own_line() -> None:

@@ -35,7 +35,7 @@ def check(
         str | None,
         typer.Option(help="A description: a file, or one that is shipped. Else $WHITELINE_BEAMLINE, else txm."),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="How long IOCs may take to answer [s].")] = 10.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="How long IOCs may take to answer, in seconds.")] = 10.0,
     missing_only: Annotated[
         bool, typer.Option("--missing-only", help="Leave out the table; tell only what is missing or wrong.")
     ] = False,

@@ -47,7 +47,7 @@ def live(
     """
     absent = [name for name in NEEDED if find_spec(name) is None]
     if absent:
-        raise OSError(f"the page needs {', '.join(absent)}, not installed here: pip install 'whiteline[live]'")
+        raise OSError(f"the page needs {', '.join(absent)}, not installed: pip install -e '.[live]'")
     from whiteline.beamline.description import load
     from whiteline.beamline.page.addresses import DEFAULT_ZMQ, require_zmq
     from whiteline.beamline.page.serving import Pages, require_free, serve

@@ -1,5 +1,6 @@
 """`whiteline maps`: maps of stacks that are larger than memory."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -81,7 +82,8 @@ def maps(
     description = load(beamline)
     silence_libraries()
     console = Console(highlight=False, soft_wrap=True, emoji=False)
-    runs = [one for which in run for one in _opened(which, description, catalog)]
+    # of a tomogram each run stands for its whole group
+    runs = list({one.uid: one for which in run for one in _opened(which, description, catalog)}.values())
     start = runs[0].start
     if energy is None and not spectra and start.get("edge"):
         energy = _edge_energy(f"{start.get('element')}-{start['edge']}")
@@ -89,7 +91,8 @@ def maps(
     slices = _slices(runs, settings)
     require_sense(slices, settings, wanted)
     folder = catalog or description.store.folder
-    name = f"{slices[0].uid}_maps.h5" if len(run) == 1 else f"{slices[0].uid}_and_{len(runs) - 1}_maps.h5"
+    others = "" if len(run) == 1 or len(runs) == 1 else f"_and_{len(runs) - 1}_{_told(runs[1:])}"
+    name = f"{slices[0].uid}{others}_maps.h5"
     path = (out or folder / "results") / name
     columns = (
         TextColumn("{task.description}"),
@@ -123,8 +126,9 @@ def maps(
 
 def _opened(which: str, beamline: "Beamline", catalog: Path | None) -> list["Run"]:
     """Open a run, and of a tomogram all that are of its group."""
-    from whiteline.analysis.runs import open_run
+    from whiteline.analysis.runs import find_run
     from whiteline.analysis.runs.group import starts_where
+    from whiteline.analysis.runs.parts import RESUMES
     from whiteline.beamline.cli.opening import catalog_of, path_map_of, run_of
 
     run = run_of(which, beamline, catalog)
@@ -133,7 +137,13 @@ def _opened(which: str, beamline: "Beamline", catalog: Path | None) -> list["Run
         return [run]
     there: Any = catalog_of(beamline, catalog)
     path_map = path_map_of(beamline)
-    return [open_run(there[uid], path_map=path_map) for uid, _ in starts_where(there, "group", str(group))]
+    firsts = [uid for uid, start in starts_where(there, "group", str(group)) if start.get(RESUMES) in (None, uid)]
+    return [find_run(there, uid, path_map=path_map) for uid in firsts]
+
+
+def _told(runs: list["Run"]) -> str:
+    """Return a few digits by which runs are told from others."""
+    return hashlib.sha256(" ".join(one.uid for one in runs).encode()).hexdigest()[:8]
 
 
 def _edge_energy(text: str) -> float:

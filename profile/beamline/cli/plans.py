@@ -1,7 +1,8 @@
 """`whiteline plans`: what can be run, and with which arguments."""
 
 import inspect
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -34,10 +35,7 @@ def plans(
         if name not in found.__all__:
             raise ValueError(f"there is no plan {name!r}; there are {', '.join(found.__all__)}")
         plan = getattr(found, name)
-        required = [
-            key for key, one in inspect.signature(plan).parameters.items() if one.default is inspect.Parameter.empty
-        ]
-        console.print(f"[bold]{name}[/bold]({', '.join(required)}, …)\n")
+        console.print(f"[bold]{name}[/bold]{escape(_arguments(plan))}\n")
         console.print(escape(inspect.getdoc(plan) or ""))
         return
     for title, begin in SORTS.items():
@@ -50,6 +48,13 @@ def plans(
             table.add_row(one, escape(" ".join(summary.split())))
         console.print(table)
     console.print("whiteline plans NAME tells all about one.", style="dim")
+
+
+def _arguments(plan: Callable[..., Any]) -> str:
+    """Return how a plan is called: names and defaults, without types."""
+    signature = inspect.signature(plan)
+    plain = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
+    return str(inspect.Signature(plain))
 
 
 def _sort(module: str) -> str:

@@ -35,9 +35,6 @@ FORMS = ("nxstxm", "csv")
 WAYS: Mapping[str, Any] = {"txm": full_field, "nanoprobe": scanning}
 """How each beamline is demonstrated."""
 
-HIDDEN = {"txm": "energy and focus", "nanoprobe": "Bragg angle and undulator"}
-"""What has errors that nobody is told."""
-
 HELD = {"txm": "held against its drift", "nanoprobe": "followed where it drifted to"}
 
 Tell = Callable[[str], Any]
@@ -122,10 +119,7 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
     references = read_references(choices.references)
     way, speed = WAYS[choices.beamline], choices.times_faster
     field_um = FIELD_SHARE * choices.side * way.PIXEL_UM
-    sample = make_sample(
-        choices.beamline, references, field_um, choices.seed, choices.folder, way.HIDDEN, way.DRIFT,
-        way.PARTICLES,
-    )  # fmt: skip
+    sample = make_sample(choices.beamline, references, field_um, choices.seed, choices.folder, way.DRIFT, way.PARTICLES)
     data = choices.folder / "data"
     shutil.rmtree(data, ignore_errors=True)
     options = Options(beamline=str(sample.beamline), speed=speed, seed=choices.seed, data=data, clock=way.CLOCK)
@@ -134,7 +128,7 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
     with simulated(options) as twin:
         tell(
             f"{twin.beamline.title} answers after {twin.ready_s:.1f} s; it moves and exposes {speed:g} × as "
-            f"fast as a real one, with errors of {HIDDEN[choices.beamline]} that nobody is told"
+            "fast as a real one, with errors of energy and focus that nobody is told"
         )
         # imported here: with ophyd comes the client library, which reads where to search but once
         from epics import ca
@@ -183,11 +177,10 @@ def _shown(choices: Choices, sample: Sample, session: Any, tell: Tell) -> Demons
     scored = score_run(run, truth, results=results)
     maps = Path(save(results, choices.folder / "data" / "catalog" / "results")["path"])
     picture, page = choices.out / "demo.png", choices.out / "demo.html"
-    files = (page, picture, *exports(run, choices, sample, maps, tell), maps, truth)
+    files = (page, picture, *exports(run, choices, sample, tell), maps, truth)
     title = titled(scored, session.beamline.title)
     draw(scored, title, picture)
-    gray = math.nan if session.meter.trouble else session.meter.gray
-    made = Demonstrated(choices, sample, scored, scan_s, report.seconds, gray, str(report), files)
+    made = Demonstrated(choices, sample, scored, scan_s, report.seconds, session.dose_Gy, str(report), files)
     write_page(page, title, sentences(made), scored.card, picture, made.preflight, files[1:])
     return made
 
@@ -210,7 +203,7 @@ def sentences(made: Demonstrated) -> list[str]:
         f"Run {made.scored.run.uid}. The scan took {made.scan_s:.0f} s, predicted {made.predicted_s:.0f} s, on a "
         f"simulated beamline that moves and exposes {made.choices.times_faster:g} times as fast as a real one; "
         f"{dose}.",
-        f"{HIDDEN[made.choices.beamline].capitalize()} were off by errors that nobody was told, and were calibrated "
+        "Energy and focus were off by errors that nobody was told, and were calibrated "
         f"by plans; then {card.energies} energies were taken with the optics following, and the sample "
         f"{HELD[made.choices.beamline]}. "
         f"{card.valid_pixels} of {card.pixels} pixels have a fraction that is known well enough.",
@@ -266,7 +259,7 @@ def taken(engine: Any, plan: Any) -> tuple[str, ...]:
         raise KeyboardInterrupt from error
 
 
-def exports(run: Any, choices: Choices, sample: Sample, maps: Path, tell: Tell) -> tuple[Path, ...]:
+def exports(run: Any, choices: Choices, sample: Sample, tell: Tell) -> tuple[Path, ...]:
     """Export the run in the usual formats; one that fails is told of, and spoils no other."""
     from whiteline.analysis.exports import export
 
@@ -275,7 +268,7 @@ def exports(run: Any, choices: Choices, sample: Sample, maps: Path, tell: Tell) 
         out = choices.folder / "exports"
         out.mkdir(exist_ok=True)
         try:
-            made += export(run, form, out, force=True, references=sample.references, results=maps)
+            made += export(run, form, out, force=True, references=sample.references)
         except ValueError as error:
             tell(f"no {form} was exported: {error}")
     return tuple(made)

@@ -30,7 +30,7 @@ HIDDEN_RANGES = {
     "zone_plate_zero_mm": 0.3,
     "zone_plate_ppm": 2000.0,
 }
-"""Each error is drawn evenly from minus to plus so much: 5 eV, 0.4 eV, and ten and more depths of focus."""
+"""Each error is drawn evenly from minus to plus so much: 5 eV, 0.4 eV, and several depths of focus."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,6 @@ def make_sample(
     field_um: float,
     seed: int,
     folder: Path,
-    hidden: Sequence[str] = tuple(HIDDEN_RANGES),
     drift: str = "",
     particles: Particles | None = None,
 ) -> Sample:
@@ -104,8 +103,6 @@ def make_sample(
         Of the hidden errors, the layout, the drift and the noise.
     folder : Path
         Where the description and the spectra go; it is made if it is not there.
-    hidden : sequence of str
-        Names of the errors that are hidden.
     drift : str
         The line that says how the sample drifts, instead of that of the description, if it is not empty.
     particles : Particles, optional
@@ -129,7 +126,7 @@ def make_sample(
     except OSError as error:
         raise OSError(f"folder {folder} cannot be made: {error.strerror}; name another one by --out") from error
     text = (Path(description.__file__).parent / f"{beamline}.toml").read_text()
-    text = with_particles(with_hidden_errors(text, seed, hidden), field_um, particles or Particles())
+    text = with_particles(with_hidden_errors(text, seed), field_um, particles or Particles())
     if drift:
         text = _replaced(text, r"\ndrift = \{.*\}", f"\n{drift}")
     if references:
@@ -164,13 +161,11 @@ def require_reachable(beamline: Beamline, element: str, edge: str) -> None:
         )
 
 
-def with_hidden_errors(text: str, seed: int, hidden: Sequence[str] = tuple(HIDDEN_RANGES)) -> str:
-    """Return a description with errors of the instrument that devices are not told, of these names."""
+def with_hidden_errors(text: str, seed: int) -> str:
+    """Return a description with errors of the instrument that devices are not told."""
     rng = np.random.default_rng([seed, HIDDEN_STREAM])
     for name, largest in HIDDEN_RANGES.items():
-        value = rng.uniform(-largest, largest)
-        if name in hidden:
-            text = _replaced(text, rf"\n{name} = 0\.0", f"\n{name} = {value:.9g}")
+        text = _replaced(text, rf"\n{name} = 0\.0", f"\n{name} = {rng.uniform(-largest, largest):.9g}")
     return text
 
 

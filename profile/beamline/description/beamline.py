@@ -137,6 +137,8 @@ class Beamline(Table):
                 f"[simulation] energy = {self.simulation.energy:g} eV must lie within [energy], "
                 f"{self.energy.low:g} to {self.energy.high:g} eV"
             )
+        if self.simulation is not None and self.simulation.knife is not None and self.kind != "scanning":
+            raise ValueError("[simulation.knife] is for a scanning microscope; take the table out of this one")
         return self
 
     @model_validator(mode="after")

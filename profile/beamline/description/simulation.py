@@ -167,6 +167,13 @@ class Particles(Table):
         return self
 
 
+class Knife(Table):
+    """A blade beside the sample of a scanning microscope: its left edge in the frame of the sample, and its width."""
+
+    x_um: FiniteFloat
+    width_um: Positive
+
+
 class Simulation(Table):
     """The truth of a simulated beamline.
 
@@ -187,6 +194,7 @@ class Simulation(Table):
     counters: CounterErrors | None = None
     spectrometer: SpectrometerErrors | None = None
     particles: Particles
+    knife: Knife | None = None
     species: tuple[SpeciesTable, ...]
 
     @model_validator(mode="after")

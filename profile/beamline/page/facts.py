@@ -1,11 +1,13 @@
 """What the documents of a run tell beside its frames: how far it is, when it ends, dose, ring current."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from whiteline.beamline.dose_meter import DoseMeter
+from whiteline.beamline.expected import Expected, expected_of, lines_of
 
 FEW = 2
 """Points after which the pace of a run tells its end better than what was predicted before it."""
@@ -49,7 +51,9 @@ class Facts:
     reason : str
         Why it ended so.
     done, total : int
-        Points; the total is 0 if it is not known.
+        Points, or lines of a fly scan; the total is 0 if it is not known.
+    unit : str
+        What they are: "points", "lines", "spectra", "projections"; "energies" where they are counted by energy.
     energies_done, energies_total : int
         Energies of the list that are complete, 0 of 0 where it does not run over one.
     energy : float
@@ -76,6 +80,7 @@ class Facts:
     reason: str = ""
     done: int = 0
     total: int = 0
+    unit: str = "points"
     energies_done: int = 0
     energies_total: int = 0
     energy: float = math.nan
@@ -108,6 +113,7 @@ class FactsOfRun:
     _names: dict[str, str] = field(default_factory=dict)
     _units: dict[str, str] = field(default_factory=dict)
     _dose: DoseMeter | str = ""
+    _expected: Expected = field(default_factory=lambda: expected_of({}))
     _done: int = 0
     _newest: float = math.nan
     _energy: float = math.nan
@@ -116,7 +122,7 @@ class FactsOfRun:
     def document(self, name: str, document: Mapping[str, Any]) -> None:
         """Take a document."""
         if name == "start":
-            self._start, self._stop, self._names = document, {}, {}
+            self._start, self._stop, self._names, self._expected = document, {}, {}, expected_of(document)
             self._dose, self._done, self._newest, self._energy = self.meter(document), 0, math.nan, math.nan
         elif name == "descriptor":
             self._names[str(document["uid"])] = str(document.get("name"))
@@ -127,6 +133,8 @@ class FactsOfRun:
             self._event(document)
         elif name == "event_page":
             self._count(self._names.get(str(document["descriptor"]), ""), document["seq_num"], document["time"])
+        elif name == "stream_datum" and self._names.get(str(document["descriptor"])) == self._expected.stream:
+            self._done, self._newest = max(self._done, lines_of(document)), time.time()
         elif name == "stop":
             self._stop = document
         if isinstance(self._dose, DoseMeter):
@@ -148,20 +156,15 @@ class FactsOfRun:
         self._count(stream, [event["seq_num"]], [when])
 
     def _count(self, stream: str, numbers: Any, times: Any) -> None:
-        if stream == "primary" and len(numbers):
+        if stream == self._expected.stream and len(numbers):
             self._done, self._newest = max(self._done, *map(int, numbers)), float(max(times))
 
     @property
     def facts(self) -> Facts:
         """What is known by now."""
         start, stop = self._start, self._stop
-        total = int(start.get("num_points") or 0)
-        energies = len(start.get("energies") or ())
-        if not total and energies:
-            total = energies
-        # several points of one energy, as of several places or passes, count when they are all there
-        per_energy = total // energies if energies and total % energies == 0 else 0
-        ends, ends_by = self._end(total)
+        expected = self._expected
+        ends, ends_by = self._end(expected.total)
         gray, dose_by = self._dose_so_far()
         number = start.get("scan_id")
         return Facts(
@@ -174,9 +177,10 @@ class FactsOfRun:
             exit_status=str(stop.get("exit_status", "running")),
             reason=str(stop.get("reason") or ""),
             done=self._done,
-            total=total,
-            energies_done=self._done // per_energy if per_energy else 0,
-            energies_total=energies if per_energy else 0,
+            total=expected.total,
+            unit=expected.unit,
+            energies_done=expected.energies_of(self._done),
+            energies_total=expected.energies,
             energy=self._energy,
             ends=ends,
             ends_by=ends_by,
@@ -204,6 +208,8 @@ class FactsOfRun:
             return math.nan, self._dose
         if self._dose.trouble:
             return math.nan, self._dose.trouble
+        if self._done and not self._dose.counted:
+            return math.nan, "what is flown tells no exposure with its events"
         return self._dose.gray, f"by {self._dose.source}"
 
 

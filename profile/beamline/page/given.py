@@ -39,9 +39,9 @@ class Given:
         stage = ("sample_y", "sample_x")
         try:
             found = self._references or SampleNotes.from_metadata(start).spectra() or self._simulated()
-            return Settings(references=found, stage=stage), ""
+            return Settings(references=found, stage=stage, incident_current=True), ""
         except (ValueError, TypeError, AttributeError) as error:
-            return Settings(stage=stage), f"no fractions are fitted: {error}"
+            return Settings(stage=stage, incident_current=True), f"no fractions are fitted: {error}"
 
     def meter(self, start: Mapping[str, Any]) -> DoseMeter | str:
         """Return what counts the dose of a run, or why nothing does."""

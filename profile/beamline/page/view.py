@@ -253,12 +253,11 @@ def tiles_of(facts: Facts, results: Results | None, now: float) -> list[Tile]:
 
 def _progress(facts: Facts) -> Tile:
     done, total = (facts.energies_done, facts.energies_total) if facts.energies_total else (facts.done, facts.total)
-    what = "energies" if facts.energies_total else "points"
     beside = f"now at {of(facts.energy, 'eV')}" if math.isfinite(facts.energy) else ""
     if math.isfinite(facts.ended):
         beside = f"last at {of(facts.energy, 'eV')}" if math.isfinite(facts.energy) else ""
     value = f"{done} of {total}" if total else f"{done}"
-    return Tile(what, value, beside, min(1.0, done / total) if total else None)
+    return Tile(facts.unit, value, beside, min(1.0, done / total) if total else None)
 
 
 def _end(facts: Facts, now: float) -> Tile:

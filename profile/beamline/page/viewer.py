@@ -35,8 +35,8 @@ log = logging.getLogger("whiteline.page")
 RUNNING = "running scan"
 """The first choice of the list of runs, where a session is listened to."""
 
-EVERY_MS = 200
-"""After how long is looked for something new [ms]."""
+EVERY_MS = 500
+"""After how long is looked for something new [ms]: each viewer costs the machine of a scan that often."""
 
 VERTICAL = {"stack": "optical density", "raster": "counts per beam", "points": "absorption", "tomography": ""}
 """What the vertical axis of a spectrum is called, by the kind of the run."""
@@ -82,6 +82,7 @@ class Viewer:
         self._number = 0
         self._usual: str | None = None  # the map that nobody chose
         self._curves: tuple[Any, ...] = ()
+        self._kept_map: Any = None
         self._head = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[style.HEAD], margin=0)
         self._tiles = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[style.TILES], margin=0)
         self._caption = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[style.CAPTION], margin=0)
@@ -241,6 +242,7 @@ class Viewer:
         key = (there.uid, there.position, None if chosen is None else (chosen.name, id(chosen.value)), there.over)
         if key != self._drawn and chosen is not None:
             self._drawn, self._number = key, len(there.frames) or self._number + 1
+            self._kept_map = chosen.value  # so that no other one gets its id
             picture = Picture.of(chosen, there.pixel_um)
             self._map.show(picture, self._number)
             self._error.show(picture, self._number, error=True)

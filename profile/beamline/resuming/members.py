@@ -17,7 +17,7 @@ OF_ITS_OWN = frozenset({
     "uid", "time", "scan_id", "versions", "plan_type", "plan_name", "plan_args", "detectors", "motors", "num_points",
     "num_intervals", "roles", "hints", "energies", "element", "edge", "shape", "scan", "planned", "only", "resumes",
     "passes", "may_stop_early", "frames_per_event", "frames_per_energy", "positions", "filters", "edges", "regions",
-    "path", "extents", "snaking", "channels", "tile_um", "tile_centres", *LINKS,
+    "path", "extents", "snaking", "channels", "tile_um", "tile_centres", "preflight", *LINKS,
 })  # fmt: skip
 """What plan and run engine write into a start document; all else was told by the scientist."""
 
@@ -63,10 +63,11 @@ def members_of(run: Run, catalog: Any) -> list[Member]:
             firsts.setdefault(int(one["group_index"]), uid)
     found = []
     for number in range(int(size)):
+        other = firsts.get(number)
         if number == int(index):
             found.append(Member(number, run))
         else:
-            found.append(Member(number, find_run(catalog, firsts[number]) if number in firsts else None))
+            found.append(Member(number, find_run(catalog, other, path_map=run.path_map) if other else None))
     return found
 
 

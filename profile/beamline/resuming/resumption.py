@@ -8,12 +8,13 @@ whole = find_run(catalog, uid)               # all parts, read as one run
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from bluesky.utils import MsgGenerator
 
 from whiteline.analysis.runs import Run, find_run
-from whiteline.analysis.runs.parts import RESUMES
+from whiteline.analysis.runs.parts import RESUMES, planned_of
 from whiteline.analysis.runs.path_map import PathMapLike
 from whiteline.beamline.earlier_positions import EarlierPositions, Way, positions_before
 from whiteline.beamline.resuming.arguments import arguments_of, by_name, drifted_by, plan_of
@@ -179,10 +180,36 @@ def _call(
     """Return what makes the plan of one run of the call."""
     own = dict(arguments) | _of_member(arguments, run.start, member)
     if only is not None and member.run is not None:
-        own |= drifted_by(member.run)
+        own |= drifted_by(member.run) | _budget_left(arguments, member.run)
         own["only"] = {stream: list(numbers) for stream, numbers in only.items()}
     md = metadata(run, member)
     return lambda: plan(**own, md=md)
+
+
+def _budget_left(arguments: Mapping[str, Any], run: Run) -> dict[str, float]:
+    """Return what is left of the dose budget of repeated passes: the meter of the run that goes on begins at 0.
+
+    A pass gives what the passes gave that were told of; without one the dose is not known, and the budget stays.
+
+    Raises
+    ------
+    CannotResume
+        If nothing is left.
+    """
+    budget, passes = arguments.get("dose_budget_Gy"), arguments.get("passes")
+    told = [one.data for one in run.streams["passes"].points] if "passes" in run.streams else []
+    doses = [float(one["passes_dose"]) / int(one["passes_done"]) for one in told]
+    per_pass = max((one for one in doses if isfinite(one)), default=0.0)
+    planned = planned_of(run.start).get("primary", 0)
+    if budget is None or not passes or not per_pass or not planned:
+        return {}
+    given = per_pass * len(run.points) * int(passes) / planned
+    if given >= float(budget):
+        raise CannotResume(
+            f"{run.name} has given {given:.3g} Gy already, and its dose budget is {float(budget):.3g} Gy; run its plan "
+            "again on another place, or with a larger budget"
+        )
+    return {"dose_budget_Gy": float(budget) - given}
 
 
 def _of_member(arguments: Mapping[str, Any], start: Mapping[str, Any], member: Member) -> dict[str, Any]:

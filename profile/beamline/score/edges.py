@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from whiteline.analysis.live.recipes import grouped
 from whiteline.analysis.live.results import Results
 from whiteline.analysis.maps.edge_jump import EdgeNormalisation
 from whiteline.analysis.maps.half_height import half_height
@@ -34,22 +35,25 @@ class EdgeScore:
 
 
 def score_edges(run: Run, results: Results, truth: RunTruth, edge: float) -> EdgeScore:
-    """Compare the map of the edge energy with the truth.
+    """Compare the map of the edge energy with the truth; NaN where there is none, as energies end too near the edge.
 
     Parameters
     ----------
     run : Run
         Whose energies are those that were read back: where they are off, so are the edges.
     results : Results
-        With a map "edge energy".
+        Of the run.
     truth : RunTruth
         In the frame of the map.
     edge : float
         Energy of the edge that the map was made with [eV].
     """
+    if "edge energy" not in results.maps:
+        return EdgeScore(float("nan"), float("nan"))
     found = results.map("edge energy")
     chosen = found.valid & truth.particles
-    energies = np.sort(run.energies)
+    groups = grouped(run.energies.tolist())  # as the map was made: each energy once, whatever the passes
+    energies = np.array([float(run.energies[group].mean()) for group in groups])
     return edge_score(found, chosen, energies, truth.density(energies, chosen), len(truth.names), edge)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whiteline.analysis.bounds import fraction_bound
+from whiteline.analysis.live.recipes import told_apart
 from whiteline.analysis.live.results import Results
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.maps.basis import Basis
@@ -87,7 +88,9 @@ def bounds_of_stack(run: Run, settings: Settings, truth: RunTruth, valid: NDArra
     counts, per_point, flats = counts_of(run, settings, valid)
     low, high = max(one.energy[0] for one in truth.references), min(one.energy[-1] for one in truth.references)
     inside = (run.energies >= low) & (run.energies <= high)
-    energies, order = np.unique(run.energies[inside], return_index=True)
+    apart = np.array(told_apart(run.energies[inside]))  # each pass over the list has its own counts
+    order = np.argsort(apart, kind="stable")
+    energies = apart[order]
     basis = Basis.from_spectra(truth.references, energies, background=settings.background).matrix
     amounts = truth.jumps[:, valid]
     density = truth.density(truth.energy[inside][order], valid)

@@ -38,5 +38,6 @@ def brought_back(results: Results, number: int) -> NDArray[np.float64]:
 
 def frames_lost(run: Run, truth: RunTruth) -> int:
     """Return how many planned frames with the sample are missing: never recorded, or not in their file."""
-    planned = int(run.start.get("num_points") or len(run.points)) * int(run.start.get("frames_per_event") or 1)
+    points = len(run.points) if run.good_enough else int(run.start.get("num_points") or len(run.points))
+    planned = points * int(run.start.get("frames_per_event") or 1)
     return planned - sum(point.size for point in truth.numbers)

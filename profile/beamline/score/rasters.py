@@ -21,11 +21,10 @@ from whiteline.analysis.maps.half_height import half_height
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.white_line import white_line
 from whiteline.analysis.runs.run import Run
-from whiteline.beamline.score.card import ScoreCard
 from whiteline.beamline.score.edges import EdgeScore, edge_score
 from whiteline.beamline.score.fractions import rms, score_fractions, valid_pixels
 from whiteline.beamline.score.raster_truth import moved_um, read_raster_truth
-from whiteline.beamline.score.scored import Scored
+from whiteline.beamline.score.scored import Scored, card_of
 from whiteline.beamline.score.truth import NoTruth, RunTruth
 
 Numbers = NDArray[np.float64]
@@ -56,28 +55,13 @@ def score_raster(run: Run, truth_file: Path, *, results: Results | None = None) 
     # what its region has followed, and what the analysis has taken out besides
     found_px = moved / pixel_um
     found_px[: len(planes.back_px)] += planes.back_px
-    particles, planned = truth.particles, int(np.prod(run.raster_shape or (0,)))
-    return Scored(
-        run,
-        replace(results, maps={**results.maps, **maps}),
-        truth,
-        ScoreCard(
-            energies=int(results.energies.size),
-            pixels=int(particles.size),
-            particle_pixels=int(np.count_nonzero(particles)),
-            valid_pixels=int(np.count_nonzero(valid & particles)),
-            fraction_rms=fractions.rms,
-            fraction_bound=fractions.bound,
-            fraction_pull_rms=fractions.pull_rms,
-            edge_rms_eV=edges.rms,
-            edge_bias_eV=edges.bias,
-            defocus_max_dof=float(np.max(truth.defocus_dof)),
-            drift_residual_px=rms(found_px - 1e-3 * truth.shift_nm / pixel_um),
-            frames_lost=planned - int(np.count_nonzero(np.isfinite(run.points.times))),
-        ),
-        energies=planes.energies,
-        found_px=found_px,
-    )
+    planned, seen = int(np.prod(run.raster_shape or (0,))), int(np.count_nonzero(np.isfinite(run.points.times)))
+    card = card_of(
+        results, truth, valid, fractions, edges,
+        drift_residual_px=rms(found_px - 1e-3 * truth.shift_nm / pixel_um), frames_lost=planned - seen,
+    )  # fmt: skip
+    with_edges = replace(results, maps={**results.maps, **maps})
+    return Scored(run, with_edges, truth, card, energies=planes.energies, found_px=found_px)
 
 
 def edge_maps(planes: Planes, truth: RunTruth, edge: float) -> dict[str, Map]:

@@ -1,4 +1,4 @@
-"""A run that was scored."""
+"""A run that was scored, and the card that its figures fill."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from whiteline.analysis.live.results import Results
 from whiteline.analysis.runs.run import Run
 from whiteline.beamline.score.card import ScoreCard
+from whiteline.beamline.score.edges import EdgeScore
+from whiteline.beamline.score.fractions import FractionScore
+from whiteline.beamline.score.motion import defocus_max
 from whiteline.beamline.score.truth import RunTruth
 
 
@@ -37,3 +40,31 @@ class Scored:
     card: ScoreCard
     energies: NDArray[np.float64]
     found_px: NDArray[np.float64]
+
+
+def card_of(
+    results: Results,
+    truth: RunTruth,
+    valid: NDArray[np.bool_],
+    fractions: FractionScore,
+    edges: EdgeScore,
+    *,
+    drift_residual_px: float,
+    frames_lost: int,
+) -> ScoreCard:
+    """Return the card of a run, from the scores of its parts; `valid` has the shape of its maps."""
+    particles = truth.particles
+    return ScoreCard(
+        energies=int(results.energies.size),
+        pixels=int(particles.size),
+        particle_pixels=int(np.count_nonzero(particles)),
+        valid_pixels=int(np.count_nonzero(valid & particles)),
+        fraction_rms=fractions.rms,
+        fraction_bound=fractions.bound,
+        fraction_pull_rms=fractions.pull_rms,
+        edge_rms_eV=edges.rms,
+        edge_bias_eV=edges.bias,
+        defocus_max_dof=defocus_max(truth),
+        drift_residual_px=drift_residual_px,
+        frames_lost=frames_lost,
+    )

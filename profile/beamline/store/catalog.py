@@ -7,7 +7,6 @@ keeps it in PostgreSQL; with `catalog = "http://…"` a Tiled server holds it, w
 
 import json
 import logging
-import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,9 +28,9 @@ class CatalogError(OSError):
 
 
 def readable_folders(beamline: Beamline) -> list[Path]:
-    """Return the folders of the detectors' files, as clients see them."""
-    detectors = (beamline.camera, beamline.fluorescence)
-    return list(dict.fromkeys(one.files.read for one in detectors if one is not None))
+    """Return the folders of the files of detectors and of the capture box, as clients see them."""
+    writers = (beamline.camera, beamline.fluorescence, beamline.capture)
+    return list(dict.fromkeys(one.files.read for one in writers if one is not None))
 
 
 def service_configuration(store: Store, readable: Sequence[Path]) -> dict[str, Any]:
@@ -124,14 +123,18 @@ def open_catalog(beamline: Beamline) -> Any:
 
 
 def _let_read_while_written(database: Path) -> None:
-    """Put a database into a mode in which readers and the writer do not wait for each other, as Tiled does its own."""
+    """Put a database into a mode in which readers and the writer do not wait for each other, as Tiled does its own.
+
+    By the library with which Tiled opens it, which has an SQLite of its own: where one process has two SQLites, the one
+    that closes a file takes away the locks that the other one has on it (https://sqlite.org/howtocorrupt.html, 2.2.1).
+    A catalog that was opened twice then read as "database disk image is malformed" while another process wrote.
+    """
+    import adbc_driver_sqlite.dbapi as sqlite
+
     try:
-        connection = sqlite3.connect(database)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
+        with sqlite.connect(str(database), autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+    except sqlite.Error as error:
         raise CatalogError(f"database {database} of the events cannot be opened: {error}; look at [store]") from error
 
 

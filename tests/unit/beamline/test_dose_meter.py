@@ -31,9 +31,11 @@ def test_only_frames_of_the_sample_count(meter: DoseMeter) -> None:
     event(meter, "dark", 1, 0.2)
     event(meter, "flat", 1, 0.2)
     assert meter.gray == 0.0
+    assert not meter.counted
     event(meter, "primary", 1, 0.2)
     event(meter, "look", 1, 0.1)
     assert meter.gray == pytest.approx(5 * (0.22 + 0.12) * PER_S)
+    assert meter.counted
     # PHYSICS: 2.0e4 Gy for 1e6 photons/um2 on LiFePO4 at 7130 eV
     assert pytest.approx(2.0e4, rel=0.05) == PER_S
 

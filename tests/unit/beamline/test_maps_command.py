@@ -56,6 +56,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield data / "catalog"
 
 
+def test_tomograms_of_a_group_are_opened_with_what_resumed_them(tmp_path: Path) -> None:
+    from making_runs import Made, usual_energies
+
+    from whiteline.beamline.cli.maps import _opened
+    from whiteline.beamline.store.writing import open_store
+
+    beamline = Options(beamline="txm", data=tmp_path).description()
+    energies, resumes = usual_energies()[:2], {}
+    with open_store(beamline) as store:
+        for number, (index, seed) in enumerate(((0, 1), (1, 2), (0, 3))):
+            md = {"plan_name": "xanes_tomography", "scan_id": number, "group": "turns", "group_index": index, **resumes}
+            made = Made(tmp_path, energies, seed, similar_frames=True, md=md)
+            for descriptor in made.descriptors.values():
+                descriptor["object_keys"].pop("position_index", None)
+            # the first one is interrupted before its second point, which the last one takes
+            part = {(0, 1): [0], (1, 2): [0, 1], (0, 3): [1]}[index, seed]
+            told = [*made.begin(), *(pair for one in part for pair in made.point("sample", one, seq_num=one + 1))]
+            for pair in (*told, *made.end()):
+                store(*pair)
+            if number == 0:
+                first = made.start["uid"]
+            resumes = {"resumes": first} if number == 1 else {}
+        assert store.wait()
+    runs = _opened("-1", beamline, tmp_path / "catalog")
+    assert [run.start["group_index"] for run in runs] == [0, 1]
+    assert [len(run.parts) for run in runs] == [2, 0]
+    assert [run.completeness.points for run in runs] == [2, 2]
+
+
 @pytest.fixture
 def named(folder: Path) -> list[str]:
     """The options that name the references."""
@@ -90,12 +119,12 @@ def of_group(number: int) -> list[str]:
 
 
 def test_two_runs_are_two_slices_of_one_file(folder: Path, named: list[str], tmp_path: Path) -> None:
-    arguments = ["21", "-1", *named, "--catalog", str(folder), "--out", str(tmp_path), "--workers", "1"]
+    arguments = ["21", "-1", "21", *named, "--catalog", str(folder), "--out", str(tmp_path), "--workers", "1"]
     done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=LONGEST_S
     )
     assert done.returncode == 0, done.stderr
-    (path,) = tmp_path.glob("*_and_1_maps.h5")
+    (path,) = tmp_path.glob("*_and_1_*_maps.h5")
     assert done.stdout.startswith(f"{path}: 2 slices, 0.00922 million spectra in ")
     first, second = (load_map(path, "fraction of NiO", position) for position in (0, 1))
     assert first.value.shape == (64, 72)
@@ -206,5 +235,5 @@ def test_each_refusal_is_a_sentence(
             assert sentence in told
             assert "\n" not in told
     monkeypatch.setattr("whiteline.beamline.dask_cluster.NEEDED", ("dask", "no_such_module"))
-    assert str(command("21")).endswith("not installed here: pip install 'whiteline[scale]'")
+    assert str(command("21")).endswith("not installed: pip install -e '.[scale]'")
     assert not list(tmp_path.iterdir())

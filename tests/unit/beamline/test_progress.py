@@ -78,6 +78,41 @@ def test_lines_that_come_by_pages_count_as_well() -> None:
     assert "10 s left" in scan.last()
 
 
+def flown(scan: Scan, lines: int) -> None:
+    """Tell of the lines of a capture box up to one, column by column, as it does."""
+    for _ in range(3):
+        document = {"descriptor": "flown", "seq_nums": {"start": lines, "stop": lines + 1}}
+        scan.shown("stream_datum", document)
+
+
+def test_maps_that_are_flown_count_when_all_their_lines_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = Scan(
+        plan_name="fly_raster_stack", num_points=30 * 48 * 48, energies=list(range(30)),
+        planned={"fly": 30 * 48, "primary": 30},
+    )  # fmt: skip
+    scan.shown("descriptor", {"uid": "flown", "run_start": "run", "name": "fly"})
+    monkeypatch.setattr("time.time", lambda: 1000.0 + 480.0)
+    scan.point(1)  # the energy of each map
+    flown(scan, 10 * 48 + 5)
+    assert "10 of 30 energies" in scan.last()
+    assert "16 min left" in scan.last()  # of a second a line
+    single = Scan(plan_name="fly_raster", num_points=2000, planned={"fly": 50, "primary": 1})
+    single.shown("descriptor", {"uid": "flown", "run_start": "run", "name": "fly"})
+    flown(single, 20)
+    assert "20 of 50 lines" in single.last()
+
+
+def test_a_run_that_goes_on_counts_what_it_takes() -> None:
+    scan = Scan(
+        num_points=61, energies=list(range(61)), planned={"primary": 61, "flat": 61},
+        only={"primary": [[41, 61]], "flat": [[41, 61]]},
+    )  # fmt: skip
+    for number in range(1, 21):
+        scan.point(number)
+    assert "20 of 21 energies" in scan.last()
+    assert "10 s left" in scan.last()
+
+
 @pytest.mark.parametrize(
     "quiet", [{"terminal": False, "num_points": 4}, {"seconds": 0.5, "num_points": 4}, {}], ids=str
 )

@@ -12,6 +12,8 @@ from whiteline.analysis.runs import Run, open_run
 from whiteline.beamline.resuming import CannotResume
 from whiteline.beamline.resuming.arguments import by_name
 from whiteline.beamline.resuming.differences import differences
+from whiteline.beamline.resuming.members import Member, metadata
+from whiteline.beamline.resuming.resumption import _budget_left
 
 THEN = EnergyCalibration(
     version=3, date="2026-11-24", source="run 1", spacing=3.1356, offset=0.01, covariance=((1e-12, 0.0), (0.0, 1e-12)),
@@ -68,6 +70,30 @@ def test_another_region_or_binning_is_refused_and_any_other_setting_is_told() ->
     assert differences(run, device(camera_gain=2.0)) == ("camera_gain was 1.0, and is 2.0 now",)
     with pytest.raises(CannotResume, match=r"camera_roi was .0, 0, 64, 64. in .*, and is .0, 0, 32, 32.: its pixels"):
         differences(run, device(camera_roi=[0, 0, 32, 32]))
+
+
+def test_what_was_predicted_of_the_whole_is_not_told_of_the_rest() -> None:
+    told = {"preflight": {"seconds": 3600.0}, "sample": "particles", "plan_name": "xanes_stack"}
+    run = open_run([("start", compose_run(metadata=told).start_doc)])
+    assert metadata(run, Member(None, run)).keys() & told.keys() == {"sample"}
+
+
+def test_what_is_left_of_a_dose_budget_goes_over_to_the_run_that_goes_on() -> None:
+    def interrupted(points: int, *doses: float) -> Any:
+        told = [SimpleNamespace(data={"passes_dose": one, "passes_done": n + 1}) for n, one in enumerate(doses)]
+        return SimpleNamespace(
+            name="run 7", start={"planned": {"primary": 80}}, points=range(points),
+            streams={"passes": SimpleNamespace(points=told)} if told else {},
+        )  # fmt: skip
+
+    asked = {"dose_budget_Gy": 5e9, "passes": 8}
+    # eight passes of ten points; it was ended in the fourth one, of which half was taken
+    assert _budget_left(asked, interrupted(35, 1e9, 2e9, 3e9)) == {"dose_budget_Gy": pytest.approx(1.5e9)}
+    assert _budget_left(asked, interrupted(5)) == {}
+    assert _budget_left({"passes": 8}, interrupted(35, 1e9, 2e9, 3e9)) == {}
+    assert _budget_left(asked, interrupted(35, float("nan"))) == {}
+    with pytest.raises(CannotResume, match=r"run 7 has given 5\.5e\+09 Gy already, and its dose budget is 5e\+09 Gy"):
+        _budget_left(asked, interrupted(55, 1e9, 2e9))
 
 
 def test_devices_and_their_parts_are_found_by_the_names_that_documents_have() -> None:

@@ -75,6 +75,18 @@ def test_an_energy_counts_when_all_places_have_it() -> None:
     assert facts.energy == ENERGIES[2]
 
 
+def test_a_flown_stack_counts_its_lines_and_a_map_when_all_of_them_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    flown = {"plan_name": "fly_raster_stack", "num_points": 4 * 50 * 20, "planned": {"fly": 4 * 50, "primary": 4}}
+    facts = after(1, **flown)
+    facts.document("descriptor", {"uid": "f", "run_start": "run", "name": "fly"})
+    monkeypatch.setattr("time.time", lambda: BEGUN + 120.0)
+    facts.document("stream_datum", {"descriptor": "f", "seq_nums": {"start": 101, "stop": 121}})
+    found = facts.facts
+    assert (found.energies_done, found.energies_total, found.done, found.total) == (2, 4, 120, 200)
+    assert found.unit == "energies"
+    assert found.ends == pytest.approx(BEGUN + 200.0)
+
+
 def test_the_dose_is_that_of_the_sessions_own_meter() -> None:
     beam = BeamOnSample.best_known(load("txm"), "LiNiO2", load("txm").energy.low)
     assert beam is not None
@@ -88,6 +100,15 @@ def test_the_dose_is_that_of_the_sessions_own_meter() -> None:
     assert after(4, material=None).facts.dose_by == "no material is known"
     assert "Xx" in after(4, material="Xx2").facts.dose_by
     assert np.isnan(after(4, exposure=None).facts.dose_Gy)
+
+
+def test_lines_that_tell_no_exposure_have_given_no_known_dose() -> None:
+    facts = after(0, plan_name="fly_raster", num_points=2000, planned={"fly": 200})
+    facts.document("descriptor", {"uid": "f", "run_start": "run", "name": "fly"})
+    assert facts.facts.dose_Gy == 0.0
+    facts.document("stream_datum", {"descriptor": "f", "seq_nums": {"start": 1, "stop": 21}})
+    assert np.isnan(facts.facts.dose_Gy)
+    assert facts.facts.dose_by == "what is flown tells no exposure with its events"
 
 
 def test_the_newest_ring_current_counts_however_it_came() -> None:

@@ -137,5 +137,5 @@ def test_a_token_must_be_hard_to_guess(tmp_path: Path) -> None:
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "find_spec", lambda name: None if name == "panel" else object())
-    with pytest.raises(OSError, match=r"needs panel, not installed here: pip install 'whiteline\[live\]'"):
+    with pytest.raises(OSError, match=r"needs panel, not installed: pip install -e '\.\[live\]'"):
         live.live()

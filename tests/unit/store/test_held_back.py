@@ -89,8 +89,8 @@ def test_a_suspender_at_any_message_leaves_each_point_once(store: Store, engine:
     engine.subscribe(store)
 
     def lose_beam() -> Iterator[Any]:
-        threading.Timer(0.02, beam_lost.put, [0]).start()
         beam_lost.put(1)
+        threading.Timer(0.02, beam_lost.put, [0]).start()
         yield from bps.null()
         yield from bps.sleep(0.005)
 

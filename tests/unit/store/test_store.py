@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from whiteline.beamline.description import Beamline
-from whiteline.beamline.store.catalog import CatalogError, open_catalog
+from whiteline.beamline.store.catalog import CatalogError, open_catalog, readable_folders
 from whiteline.beamline.store.journal import JournalError
 from whiteline.beamline.store.recovery import recover
 from whiteline.beamline.store.writing import Store, open_store
@@ -253,6 +253,36 @@ def test_two_sessions_write_side_by_side(catalog: Any, tmp_path: Path) -> None:
         assert other.wait()
         assert (one.troubles, other.troubles) == ([], [])
     assert [len(catalog[uid]["primary"].read()["det"]) for uid in uids] == [3, 8]
+
+
+def test_files_of_the_capture_box_may_be_read_wherever_they_are(beamline: Beamline, tmp_path: Path) -> None:
+    assert beamline.capture is not None
+    files = beamline.capture.files.model_copy(update={"read": tmp_path / "elsewhere"})
+    capture = beamline.capture.model_copy(update={"files": files})
+    assert tmp_path / "elsewhere" in readable_folders(beamline.model_copy(update={"capture": capture}))
+
+
+def locks_of(path: Path) -> int:
+    """Return how many locks this process has on a file."""
+    file = path.stat()
+    name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return sum(row[4] == str(os.getpid()) and row[5] == name for row in rows if len(row) > 5)
+
+
+def test_a_catalog_that_is_opened_once_more_leaves_the_first_one_its_locks(
+    beamline: Beamline, store: Store, engine: Any
+) -> None:
+    """Without them it would read a damaged database while another process writes."""
+    engine.subscribe(store)
+    (uid,) = engine(_scan())
+    assert store.wait()
+    assert len(store.catalog[uid]["primary"].read()["det"]) == 5
+    database = Path(beamline.store.tables_uri.removeprefix("sqlite:///"))
+    held = locks_of(database)
+    assert held > 0
+    open_catalog(beamline)
+    assert locks_of(database) >= held
 
 
 def test_arrays_and_missing_values_come_back_as_they_were(store: Store, engine: Any) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from whiteline.beamline import twin
 from whiteline.beamline.description import Beamline
@@ -12,6 +13,7 @@ from whiteline.sim.counters import IonChamber
 from whiteline.sim.gated_counts import gated_monitors, gated_points, lit, thickness_along
 from whiteline.sim.gated_spectra import gated_spectra, gated_windows, lines_of
 from whiteline.sim.gates import Gates
+from whiteline.sim.knife import Knife
 from whiteline.sim.nanoprobe import Nanoprobe, Readings
 
 GAINS = (1e9, 1e8, 1e8)
@@ -94,6 +96,30 @@ def test_chambers_count_in_gates_as_they_count_at_points(
     wanted = np.mean([(one.incident, one.reference, one.transmitted) for one in points], axis=0)
     # 10⁷ photons: 2 % of them counted in the first chamber, half in the others
     assert found == pytest.approx(wanted, rel=6 * np.sqrt(2 / (1e7 * 0.02 * len(points))) + 1e-3)
+
+
+def test_behind_a_knife_gates_count_what_points_do(probe: Nanoprobe, nano: Beamline, seed: int) -> None:
+    readings, dwell_s = standing(nano), 0.01
+    spot = probe.probe(readings)
+    knife = Knife(1000.0, 50.0)
+    cut, clear = (dataclasses.replace(probe, knife=one) for one in (knife, None))
+    # the stage brings the edge to the spot, and 0.1 µm to either side
+    off = np.linspace(-0.1, 0.1, 21)
+    places = np.stack([spot.place_um[0] - 1000.0 - off, np.full(off.size, -1000.0)], axis=1)
+    expected = norm.sf(1e3 * off / spot.sigma_nm[0])
+    source = np.random.default_rng(seed)
+    gates = gates_of(readings, places, dwell_s)
+    light = lit(cut, gates, gates.energies(cut.beam, source))
+    behind = gated_points(cut, light, gates.length_s, GAINS, "", source)[2]
+    moved = [dataclasses.replace(readings, sample_um=tuple(place)) for place in places.tolist()]
+    points = [cut.count(one, dwell_s, number, GAINS) for number, one in enumerate(moved)]
+    whole = np.mean([clear.count(one, dwell_s, number, GAINS).transmitted for number, one in enumerate(moved)])
+    for found in (behind, [one.transmitted for one in points]):
+        assert np.asarray(found) / whole == pytest.approx(expected, abs=0.02)
+    # what is before the sample sees nothing of it
+    assert np.mean([one.incident for one in points]) == pytest.approx(
+        np.mean([clear.count(one, dwell_s, number, GAINS).incident for number, one in enumerate(moved)]), rel=0.02
+    )
 
 
 def test_a_chamber_saturates_and_has_its_noise(seed: int) -> None:

@@ -58,7 +58,7 @@ def test_no_reflection_gives_a_dark_frame_and_dark_counts(
         seen(microscope, one, lambda measuring: measuring.frame(0.2, 0, REGION)).astype(float) for one in (bright, dark)
     ]
     assert frames[0].mean() > 300
-    assert frames[1].mean() == pytest.approx(100, abs=1)
+    assert np.median(frames[1]) == pytest.approx(100, abs=1)  # a hot pixel is bright without any beam
     counts = [seen(microscope, one, lambda measuring: measuring.monitors(None, 1.0, 0)) for one in (bright, dark)]
     assert counts[0][0] > 1e5
     assert max(counts[1]) <= 1

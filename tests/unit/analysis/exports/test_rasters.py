@@ -2,17 +2,22 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas
+import pytest
 import tifffile
 from fly_runs import FlyRun
 from flying import Flown
 from making_scans import Peer, Raster, absorption
 
 from whiteline.analysis.exports import export
+from whiteline.analysis.live import batch
 from whiteline.analysis.runs import open_run
+from whiteline.beamline.description import load
+from whiteline.beamline.page.given import Given
 
 FLY_UNITS = {
     "time_start": "s", "time_end": "s", "x_mean": "um", "x_start": "um", "x_end": "um", "y_mean": "um",
@@ -58,6 +63,12 @@ def test_mantis_reads_a_map_at_one_energy(seed: int, tmp_path: Path, peer: Peer)
         assert told == {"totals": [0, 0], "found": []}, way
 
 
+def resolution(file: Any) -> tuple[float, float]:
+    """Return pixels per unit, across and down."""
+    across, down = (file.pages[0].tags[f"{axis}Resolution"].value for axis in "XY")
+    return across[0] / across[1], down[0] / down[1]
+
+
 def test_tables_and_pictures_of_a_raster(seed: int, tmp_path: Path) -> None:
     raster = Raster(seed, missing=3)
     paths = export(raster.documents(), "csv", tmp_path / "raster.csv")
@@ -80,8 +91,27 @@ def test_tables_and_pictures_of_a_raster(seed: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(file.asarray(), raster.normalised(raster.line), rtol=1e-6)
         assert file.imagej_metadata["unit"] == "um"
         assert json.loads(file.imagej_metadata["Info"])["unit"] == "counts"
-        across, down = file.pages[0].tags["XResolution"].value
-        assert across / down == 4.0
+        assert resolution(file) == (4.0, pytest.approx(1 / abs(np.diff(raster.y).mean()), rel=1e-6))
+        wanted = resolution(file)
+    with tifffile.TiffFile(tmp_path / "raster_xrf_Ni_Ka.tif") as file:
+        assert resolution(file) == wanted
+
+
+def test_fractions_are_made_of_photons_as_the_session_makes_them(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chamber that counts the incident beam gives a current: a photon of more energy gives more of it."""
+    options: dict[str, Any] = {}
+
+    def noted(run: Any, **given: Any) -> Any:
+        options.update(given)
+        return analyse(run, **given)
+
+    analyse = batch.analyse
+    monkeypatch.setattr(batch, "analyse", noted)
+    export(Raster(seed).documents(), "tiff", tmp_path / "raster.tif")
+    assert options["incident_current"] is True
+    assert Given(load("nanoprobe")).settings({})[0].incident_current is True
 
 
 def test_a_flown_raster_lies_on_its_measured_positions(seed: int, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from whiteline.analysis.exports import export
 from whiteline.analysis.live import LiveXanes, analyse
-from whiteline.analysis.runs import UnreadableRun
+from whiteline.analysis.runs import UnreadableRun, open_run
 
 NAME = "fraction of LiNiO2"
 MD = {"sample": {"name": "particles", "lot": 7}, "plan_name": "xanes_stack", "proposal": "P-1"}
@@ -171,6 +172,16 @@ def test_imagej_has_stack_and_saved_maps_with_their_units(
         ]
 
 
+def test_maps_that_were_saved_are_not_taken_for_others(documents: list[Document], tmp_path: Path) -> None:
+    live = LiveXanes(references=references(), folder=tmp_path)
+    for pair in documents:
+        live(*pair)
+    live.wait(60)
+    live.close()
+    (only,) = export(documents, "tiff", tmp_path / "stack.tif", results=tmp_path, flats="nearest-time")
+    assert only.name == "stack.tif", "what was saved is of flats of the same energy"
+
+
 def test_a_large_tiff_says_its_slices_only_in_words(
     documents: list[Document], truth: dict[str, NDArray[np.float64]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +289,64 @@ def test_each_place_of_the_sample_is_a_file(seed: int, tmp_path: Path) -> None:
         assert np.abs(first["img_xanes"][:] - second["img_xanes"][:]).mean() > 0.02
 
 
+def test_maps_of_one_place_of_a_resumed_run_are_not_those_of_its_first_part(seed: int, tmp_path: Path) -> None:
+    energies = usual_energies()[::4]
+    half = len(energies) // 2
+    first = Made(tmp_path, energies, seed, positions=2, md=MD)
+    second = Made(tmp_path, energies, seed, positions=2, md={**MD, "resumes": first.start["uid"]})
+    second.clock += 3600
+    documents: list[list[Any]] = []
+    for made, part in ((first, range(half)), (second, range(half, len(energies)))):
+        told = [*made.begin(), *made.point("dark")]
+        for index in part:
+            for place in range(2):
+                made.position = place
+                told += made.point("sample", index, seq_num=2 * index + place + 1)
+            told += made.point("flat", index, seq_num=index + 1)
+        documents.append([*told, *made.end()])
+    live = LiveXanes(references=references(), folder=tmp_path)
+    for pair in documents[0]:
+        live(*pair)
+    live.wait(60)
+    live.close()
+    assert (tmp_path / f"{first.start['uid']}_xanes.h5").exists()
+    whole = open_run([open_run(one) for one in documents])
+    assert len(whole.at_position(1).points) == len(energies)
+    for path in export(documents, "tiff", tmp_path / "whole.tif", results=tmp_path):
+        with tifffile.TiffFile(path) as file:
+            info = json.loads(file.imagej_metadata["Info"])
+        assert info["parts"] == [one.start["uid"] for one in (first, second)]
+
+
+def with_exposures(made: Made, exposure_of: Callable[[str], float]) -> list[Document]:
+    """Return the documents of a whole run, with the exposure of each point by its stream [s]."""
+    streams = {one["uid"]: name for name, one in made.descriptors.items()}
+    documents: list[Document] = []
+    for name, document in made.whole():
+        changed = dict(document)
+        if name == "descriptor":
+            exposure = {"camera_exposure": {"source": "x", "dtype": "number", "shape": [], "units": "s"}}
+            changed["data_keys"] = document["data_keys"] | exposure
+            changed["object_keys"] = {**document["object_keys"], "camera": ["camera_image", "camera_exposure"]}
+        if name == "event":
+            exposed = {"camera_exposure": exposure_of(streams[document["descriptor"]])}
+            changed["data"] = document["data"] | exposed
+        documents.append((name, changed))
+    return documents
+
+
+def test_frames_without_flats_are_less_the_darks_of_their_exposure(seed: int, tmp_path: Path) -> None:
+    made = Made(tmp_path, usual_energies()[::8], seed)
+    darks, flat = iter([0.5, 0.1, 0.5, 0.1]), made.descriptors["flat"]["uid"]
+    exposed = with_exposures(made, lambda stream: next(darks) if stream == "dark" else 0.5)
+    documents = [pair for pair in exposed if pair[1].get("descriptor") != flat]
+    (path,) = export(documents, "nxstxm", tmp_path / "stack.nxs")
+    with h5py.File(made.path) as file:
+        raw = file["entry/data/data"][:].reshape(-1, made.frames, *made.shape).mean(axis=1, dtype=float)
+    with h5py.File(path) as file:
+        np.testing.assert_allclose(file["entry/counts/data"][:], raw[4::2] - raw[[0, 2]].mean(axis=0), rtol=1e-4)
+
+
 def test_memory_does_not_grow_with_the_stack(seed: int, tmp_path: Path) -> None:
     peaks: dict[int, list[int]] = {}
     for number in (8, 32):
@@ -299,17 +368,7 @@ def test_memory_does_not_grow_with_the_stack(seed: int, tmp_path: Path) -> None:
 
 def test_flats_of_another_exposure_are_scaled(seed: int, tmp_path: Path) -> None:
     made = Made(tmp_path, usual_energies()[::8], seed)
-    documents: list[Any] = []
-    for name, document in made.whole():
-        changed = dict(document)
-        if name == "descriptor":
-            exposure = {"camera_exposure": {"source": "x", "dtype": "number", "shape": [], "units": "s"}}
-            changed["data_keys"] = document["data_keys"] | exposure
-            changed["object_keys"] = {**document["object_keys"], "camera": ["camera_image", "camera_exposure"]}
-        if name == "event":
-            flat = document["descriptor"] == made.descriptors["flat"]["uid"]
-            changed["data"] = document["data"] | {"camera_exposure": 0.25 if flat else 0.5}
-        documents.append((name, changed))
+    documents = with_exposures(made, lambda stream: 0.25 if stream == "flat" else 0.5)
     (path,) = export(documents, "nxstxm", tmp_path / "stack.nxs")
     (plain,) = export(
         list(zip([n for n, _ in documents], [d for _, d in documents], strict=True)), "fxi", tmp_path / "a.h5"

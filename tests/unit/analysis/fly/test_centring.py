@@ -55,3 +55,23 @@ def test_a_scan_that_lags_back_and_forth_shows_no_comb(seed: int) -> None:
 
     assert abs(comb(centre=False)) > 0.5
     assert abs(comb(centre=True)) < 0.16
+
+
+def test_where_a_map_is_steep_its_error_says_how_well_its_place_is_known(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    y, x = np.mgrid[:30, :40].astype(float)
+    none, unsure = np.zeros((30, 40)), (0.06, 0.15)
+    pulls, certain = [], []
+    for moved_y, moved_x in source.normal(0, unsure, (400, 2)):
+        # a hill on flat ground: its flanks fall by 5 noises from pixel to pixel
+        true, seen = (40 / (1 + np.exp((np.hypot(y - 15 - a, x - 20 - b) - 8) / 2))
+                      for a, b in ((0.0, 0.0), (moved_y, moved_x)))  # fmt: skip
+        measured = Map("hill", "", seen + source.standard_normal(none.shape), 1 + none, none == 0)
+        found = centred(measured, none, none, unsure_px=unsure)
+        pulls.append((found.value - true) / found.error)
+        certain.append(measured.value - true)
+    flank = (np.abs(np.hypot(y - 15, x - 20) - 8) < 1.5) & (np.abs(x - 20) > 5)
+    assert np.std(certain, axis=0)[flank].mean() > 1.15
+    assert np.std(pulls, axis=0)[flank].mean() == pytest.approx(1, abs=0.03)
+    # on flat ground there is nothing to add
+    assert found.error[:4, :10].mean() == pytest.approx(1, abs=0.02)

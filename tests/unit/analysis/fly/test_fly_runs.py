@@ -1,14 +1,16 @@
 """A fly raster is opened as a step raster is: energies, positions, counts, maps; and what is missing is missing."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fly_runs import FRAME, Document, FlyRun
+from fly_runs import FRAME, Document, FlyRun, Numbers
 from flying import Flown
 
+from whiteline.analysis.calibration import EnergyCalibration
 from whiteline.analysis.runs import RunBuilder, UnreadableRun, open_run
 
 UNITS = {
@@ -193,8 +195,6 @@ def test_several_energies_are_read_from_what_is_recorded_once_for_each_map(seed:
 
 
 def test_energy_is_found_from_the_bragg_angle_of_each_pulse(tmp_path: Path) -> None:
-    from whiteline.analysis.calibration import EnergyCalibration
-
     calibration = EnergyCalibration(
         spacing=3.135601,
         offset=0.01,
@@ -224,6 +224,49 @@ def test_energy_is_found_from_the_bragg_angle_of_each_pulse(tmp_path: Path) -> N
     assert np.isnan(opened.energies[7])
     spectrum = opened.spectrum()
     np.testing.assert_allclose(spectrum.absorption[:49], np.linspace(1, 2, 50)[there], atol=1e-9)
+
+
+def spectra_of(folder: Path, energies: Numbers, lines: list[int], offset: float, **md: Any) -> tuple[FlyRun, Any]:
+    """Return a run that has flown some of four spectra, by a calibration of its own, and the columns of a line."""
+    calibration = EnergyCalibration(
+        spacing=3.135601, offset=offset, covariance=((1e-10, 0.0), (0.0, 1e-12)), version=1, date="2025-01-01",
+        source="foils",
+    )  # fmt: skip
+    units = {"time_start": "s", "time_end": "s", "bragg_mean": "deg", "incident_counts": "counts"}
+    about = {"plan_name": "fly_xanes", "motors": ["energy"], "planned": {"fly": 4}, **md}
+    run = FlyRun(folder, about, units, energies.size)
+    run.descriptor["configuration"]["capture"]["data"]["mono_calibration"] = calibration.to_json()
+    gates = np.arange(energies.size) * 0.1
+    columns = {
+        "time_start": gates, "time_end": gates + 0.1, "bragg_mean": calibration.angle(energies),
+        "incident_counts": np.full(energies.size, 1e5),
+    }  # fmt: skip
+    return run, [run.begin(), *(run.fly(columns) for _ in lines)]
+
+
+def test_spectra_of_an_interrupted_run_keep_their_own_calibration(tmp_path: Path) -> None:
+    energies = np.linspace(8300, 8400, 20)
+    first, begun = spectra_of(tmp_path, energies, [1, 2], 0.010)
+    documents = [*itertools.chain(*begun), *first.end()]
+    # it was calibrated anew before it was gone on with: by 0.002 deg, which is 0.7 eV
+    links = {"resumes": first.bundle.start_doc["uid"], "only": {"fly": [[3, 4]]}}
+    second, gone_on = spectra_of(tmp_path, energies, [3, 4], 0.012, **links)
+    whole = open_run([open_run(documents), open_run([*itertools.chain(*gone_on), *second.end()])])
+    np.testing.assert_allclose(whole.energies.reshape(4, 20), np.tile(energies, (4, 1)), atol=1e-6)
+
+
+def test_a_resumed_run_is_readable_while_its_newest_line_is_told_of_in_part(tmp_path: Path) -> None:
+    energies = np.linspace(8300, 8400, 20)
+    first, begun = spectra_of(tmp_path, energies, [1, 2], 0.01)
+    links = {"resumes": first.bundle.start_doc["uid"], "only": {"fly": [[3, 4]]}}
+    second, gone_on = spectra_of(tmp_path, energies, [3, 4], 0.01, **links)
+    told = list(itertools.chain(*gone_on))
+    going = open_run([*told[:-1]])
+    assert len(going.stream("fly")) == 2
+    whole = open_run([open_run([*itertools.chain(*begun), *first.end()]), going])
+    assert whole.fly.lines.tolist() == [1, 2, 3]
+    assert np.isfinite(whole.energies).sum() == 60
+    second.close()
 
 
 def test_a_run_is_readable_line_by_line_while_it_goes_on(flown: Flown, run: FlyRun) -> None:

@@ -11,6 +11,9 @@ from scipy.interpolate import CubicSpline
 from test_fly_runs import UNITS, line_of, md_of
 
 from whiteline.analysis.live import LiveXanes, analyse
+from whiteline.analysis.live.fly_lines import FlyLines
+from whiteline.analysis.live.results import FrameFound
+from whiteline.analysis.runs import open_run
 from whiteline.analysis.spectrum_files import Spectrum
 
 
@@ -116,3 +119,48 @@ def test_fractions_of_a_stack_of_fly_maps(seed: int, tmp_path: Path) -> None:
     assert planes is not None
     np.testing.assert_array_equal(planes.energies, results.energies)
     np.testing.assert_array_equal(planes.value[-1], results.map("capture_Ni_Ka").value.astype(np.float32))
+
+
+def test_a_map_is_divided_by_the_beam_as_two_chambers_know_it(seed: int, tmp_path: Path) -> None:
+    flown = Flown(seed, lines=12, pulses=48, lag_s=0.0, vibration_um=0.0, noise_um=0.0)
+    run = FlyRun(tmp_path, md_of(flown), UNITS, 48)
+    documents = list(run.begin())
+    for line in range(12):
+        thin = 300.0 * (1 + 0.03 * flown.source.standard_normal(48))  # of a beam that does not flicker
+        good = 2e4 * (1 + 0.002 * flown.source.standard_normal(48))
+        documents += run.fly(
+            line_of(flown, line)
+            | {"incident_counts": thin, "transmitted_counts": good, "Ni_Ka_counts": np.full(48, 1e6)}
+        )
+    documents += run.end()
+    found = analyse(documents).map("capture_Ni_Ka")
+    relative = found.value[found.valid] / found.value[found.valid].mean() - 1
+    assert relative.std() < 0.01  # pulse by pulse it would be 0.03
+    assert relative.std() == pytest.approx(np.median(found.error[found.valid] / found.value[found.valid]), rel=0.35)
+
+
+def test_errors_of_a_map_that_was_brought_back_hold_how_well_its_shift_is_known(seed: int, tmp_path: Path) -> None:
+    flown = Flown(seed, lines=12, pulses=48, lag_s=0.0, vibration_um=0.0, noise_um=0.0)
+    extents = [[8300.0, 8400.0], *md_of(flown)["extents"]]
+    md = md_of(flown, shape=[2, 12, 48], extents=extents, snaking=[False, False, True])
+    run = FlyRun(tmp_path, md | {"energies": [8300.0, 8400.0]}, UNITS, 48)
+    documents = list(run.begin())
+    for number, energy in enumerate((8300.0, 8400.0)):
+        documents += run.energy(energy)
+        for line in range(12):
+            documents += run.fly(line_of(flown, line, row=12 * number + line))
+    documents += run.end()
+    opened, unsure, lines = open_run(documents), (0.3, 0.1), FlyLines()
+    value, before = (one[1] for one in lines.follow(opened).lines["capture_Ni_Ka"])  # of the second map
+    here = dict.fromkeys(("scale", "sharpness", "sharpness_error", "detail", "detail_error"), np.nan)
+    found = FrameFound(
+        number=2, energy=8400.0, shift_y=0.0, shift_x=0.0, shift_error_y=unsure[0], shift_error_x=unsure[1],
+        confidence=0.9, trusted=True, used_y=0.0, used_x=0.0, time=0.0, **here,
+    )  # fmt: skip
+    lines.bring_back(1, found, (2, 12, 48))
+    _, after = (one[1] for one in lines.follow(opened).lines["capture_Ni_Ka"])
+    inner = (slice(1, -1), slice(1, -1))
+    slopes = [np.gradient(value, axis=axis)[inner] for axis in (0, 1)]
+    added = sum((error * slope) ** 2 for error, slope in zip(unsure, slopes, strict=True))
+    np.testing.assert_allclose((after - before)[inner], added, rtol=0.05, atol=0.02 * before[inner].mean())
+    assert added.mean() > 0.1 * before[inner].mean()

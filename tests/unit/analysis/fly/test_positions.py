@@ -16,9 +16,9 @@ def test_positions_are_right_to_their_error_in_spite_of_lag_and_vibration(seed: 
     assert (off / found.error).std() == pytest.approx(1, abs=0.05)
     nominal = flown.step_um * flown.column
     assert np.abs(nominal - flown.true_x).max() > 0.03, "the stage did not lag"
-    # the second line runs backwards
-    assert found.travelled[0].mean() == pytest.approx(0.02, abs=2e-4)
-    assert found.travelled[1].mean() == pytest.approx(-0.02, abs=2e-4)
+    # every second line runs backwards; the mean of all that run one way is ten times as sharp as the bound
+    assert found.travelled[::2].mean() == pytest.approx(0.02, abs=2e-4)
+    assert found.travelled[1::2].mean() == pytest.approx(-0.02, abs=2e-4)
 
 
 @pytest.mark.parametrize(("gate_s", "nm"), [(1e-3, 0.5), (1e-4, 1.581139), (0.1, 0.05)])

@@ -15,7 +15,10 @@ from bluesky.utils import FailedStatus
 from making_runs import Made, references, usual_energies
 
 from whiteline.analysis.live import FakeLive, LiveXanes
+from whiteline.analysis.live.recipes import cookbook_of
+from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.live.status import NotAnalysed, Pending
+from whiteline.analysis.runs import open_run
 
 PARTS = ("shift", "sharpness", "error", "rotation")
 
@@ -118,6 +121,20 @@ def test_a_frame_whose_flat_comes_later_is_worked_out_on_demand(live: LiveXanes,
         live(*pair)
     live.shift.trigger().wait(30)
     assert live.shift.read()["live_shift_frame"]["value"] == 2
+
+
+def test_a_flat_to_look_by_serves_the_frames_of_its_energy(made: Made) -> None:
+    keys = ("data_keys", "object_keys", "configuration")
+    made.streams["look_flat"] = made.bundle.compose_descriptor(
+        name="look_flat", **{key: made.descriptors["flat"][key] for key in keys}
+    )
+    documents = [*made.begin(), ("descriptor", made.streams["look_flat"].descriptor_doc), *made.point("dark")]
+    documents += [*made.point("flat", 0), *made.point("sample", 0)]
+    documents += [*made.point("look_flat", 3, spoilt=True), *made.point("sample", 3)]
+    first, second = cookbook_of(open_run(documents), Settings()).recipes.values()
+    assert first.own_flat
+    assert second.own_flat
+    assert first.flats != second.flats
 
 
 def test_a_frame_that_cannot_be_read_fails_the_trigger_with_a_sentence_and_the_next_one_is_tried(

@@ -32,7 +32,7 @@ def test_drift_gain_and_offset_are_found(scene: Callable[..., Any], most: float)
 @pytest.mark.parametrize("counts", [500.0, 20_000.0])
 def test_errors_are_as_large_as_the_scatter(scene: Callable[..., Any], counts: float) -> None:
     pulls = []
-    for _ in range(8):
+    for _ in range(16):
         one = scene(128)
         first = one.frame(counts=counts)
         for _ in range(3):

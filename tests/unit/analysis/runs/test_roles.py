@@ -256,6 +256,7 @@ def test_a_point_scan_is_a_spectrum(seed: int) -> None:
     by_line = run.spectrum("fluorescence_Ni_Ka")
     assert by_line.kind == "fluorescence"
     np.testing.assert_allclose(by_line.absorption, absorption[order])
+    assert run.spectrum("fluorescence_Ni_Ka_counts").kind == "fluorescence"
     with pytest.raises(UnreadableRun, match="has no incident beam of its own accord; of its counts"):
         open_run(documents([{"energy": 8300.0, "det": 1.0}])).spectrum()
     # other names can be chosen

@@ -16,9 +16,9 @@ SHAPE = (6, 7)
 ANGLES = np.linspace(0.0, 180.0, 7)
 
 
-def tomogram(folder: Path, energy: float, angles: np.ndarray[Any, Any], flats: int = 2) -> Run:
+def tomogram(folder: Path, energy: float, angles: np.ndarray[Any, Any], flats: int = 2, **more: Any) -> Run:
     """A tomogram whose frames hold the angle that they were taken at, and the energy in tens of eV."""
-    bundle = compose_run(time=energy, metadata={"plan_name": "xanes_tomography", "group": "g"})
+    bundle = compose_run(time=energy, metadata={"plan_name": "xanes_tomography", "group": "g"} | more)
     path = folder / f"{energy:g}.h5"
     counts = {"dark": 2, "flat": flats, "primary": angles.size}
     with h5py.File(path, "w") as file:
@@ -83,6 +83,13 @@ def test_an_angle_that_was_missed_lacks_that_energy_alone(tmp_path: Path) -> Non
     slices = slices_of_tomograms([whole, short], Settings())
     assert [len(one.recipes) for one in slices] == [2] * 6 + [1]
     assert slices[-1].troubles == (f"{short.name} has no frame at 180°",)
+
+
+def test_a_group_that_lacks_energies_is_not_called_complete(tmp_path: Path) -> None:
+    runs = [tomogram(tmp_path, energy, ANGLES, group_size=5) for energy in (8300.0, 8340.0)]
+    for one in slices_of_tomograms(runs, Settings()):
+        assert one.planned == 5
+        assert one.troubles == ("2 of 5 energies of the group are here",)
 
 
 def test_a_tomogram_without_flats_is_refused(tmp_path: Path) -> None:

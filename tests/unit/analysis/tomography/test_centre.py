@@ -58,7 +58,7 @@ def test_errors_of_both_are_honest(seed: int) -> None:
     source = np.random.default_rng(seed)
     ideal = Spheres.random(source, 40, 75, 80)
     turn, ends = (ideal.projections(one, SHAPE, 97.3) for one in (angles, near))
-    for _ in range(8):
+    for _ in range(16):
         noisy = turn.mean(axis=1) + 0.003 * source.standard_normal((angles.size, SHAPE[1]))
         found = centre_from_sinogram(noisy, angles)
         pulls["mass"].append((found.column - 97.3) / found.error)

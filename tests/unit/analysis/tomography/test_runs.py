@@ -16,7 +16,7 @@ from whiteline.analysis.runs import UnreadableRun, open_run
 from whiteline.analysis.runs.projections import projections_of
 
 SHAPE, CENTRE, PULSES = (48, 120), 62.3, 121
-UNITS = {"time_start": "s", "time_end": "s", "camera_frames": ""}
+UNITS = {"time_start": "s", "time_end": "s", "camera_frames": "", "incident_counts": ""}
 UNITS |= {f"rotation_{which}": "deg" for which in ("mean", "start", "end")}
 
 
@@ -59,7 +59,11 @@ def flown(seed: int, folder: Path) -> tuple[list[Document], NDArray[np.float64],
     spheres = Spheres.random(source, 30, 40, 40)
     density = spheres.projections(angles, SHAPE, CENTRE)
     run = FlyRun(
-        folder, {"plan_name": "fly_tomography", "motors": ["sample_rotation"], "shape": [PULSES]}, UNITS, PULSES,
+        folder,
+        {
+            "plan_name": "fly_tomography", "motors": ["sample_rotation"], "shape": [PULSES],
+            "roles": {"rotation": "sample_rotation"},
+        }, UNITS, PULSES,
         noise=0.001, detector="camera", frame=SHAPE, key="image",
     )  # fmt: skip
     documents = list(run.begin())
@@ -67,6 +71,7 @@ def flown(seed: int, folder: Path) -> tuple[list[Document], NDArray[np.float64],
     documents += still_frames(run, folder, "flat", source.poisson(2e4, (10, *SHAPE)).astype(np.uint16) + 100)
     time = 0.07 * np.arange(PULSES)
     columns: dict[str, Any] = {"time_start": time, "time_end": time + 0.07, "camera_frames": np.cumsum(took)}
+    columns |= {"incident_counts": source.poisson(1e6, PULSES)}  # a capture box has counters, whatever it is for
     columns |= {"rotation_mean": angles, "rotation_start": angles - 0.7, "rotation_end": angles + 0.7}
     documents += run.fly(columns)
     frames = source.poisson(2e4 * np.exp(-density[took])) + 100

@@ -1,0 +1,74 @@
+"""The score of a run: what it is held against, where a list of energies was taken more than once."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from whiteline.analysis.live.settings import Settings
+from whiteline.beamline.description import load
+from whiteline.beamline.score.edges import score_edges
+from whiteline.beamline.score.fractions import bounds_of_stack
+from whiteline.beamline.score.motion import frames_lost
+from whiteline.beamline.score.scoring import score_run
+from whiteline.beamline.score.truth import NoTruth
+from whiteline.beamline.simulated_references import simulated_references
+
+REFERENCES = simulated_references(load("txm"))
+ENERGIES = np.linspace(REFERENCES[0].energy[0] + 1, REFERENCES[0].energy[-1] - 1, 40)
+SHAPE = (3, 4)
+
+
+def stack(energies: NDArray[np.float64], **more: Any) -> Any:
+    """Return a stack with a flat at each energy, 1e4 counts everywhere."""
+    light = [np.full(SHAPE, 1e4) for _ in energies]
+    flat = SimpleNamespace(points=[SimpleNamespace(places={"camera_image": SimpleNamespace(count=1)})])
+    return SimpleNamespace(
+        energies=energies, points=list(energies), start={"frames_per_event": 1} | more, good_enough=False,
+        flats_for_frames=lambda _: light, dark=lambda: np.zeros(SHAPE), stream=lambda _: flat,
+        flat_groups=lambda _: [(0,)] * len(energies),
+    )  # fmt: skip
+
+
+def truth(energies: NDArray[np.float64]) -> Any:
+    jumps = np.full((len(REFERENCES), *SHAPE), 0.4)
+
+    def density(at: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        spectrum = sum(0.4 * np.interp(at, one.energy, one.absorption) for one in REFERENCES)
+        return np.asarray(spectrum)[:, None] * np.ones(chosen.sum())
+
+    names = tuple(one.name for one in REFERENCES)
+    return SimpleNamespace(references=REFERENCES, energy=energies, jumps=jumps, names=names, density=density)
+
+
+@pytest.mark.parametrize("off_eV", [0.0, 2e-4, 2e-3])
+def test_two_passes_bound_the_error_as_two_passes_do(off_eV: float) -> None:
+    """A readback may come twice to the last digit, or nearly; both frames were counted."""
+    twice = np.concatenate([ENERGIES, ENERGIES + off_eV])
+    everywhere = np.ones(SHAPE, bool)
+    once, both = (bounds_of_stack(stack(one), Settings(), truth(one), everywhere) for one in (ENERGIES, twice))
+    assert once.shape == (len(REFERENCES), 12)
+    np.testing.assert_allclose(once / both, np.sqrt(2), rtol=2e-3)
+
+
+def test_without_a_map_of_the_edge_there_is_no_figure_of_it() -> None:
+    """Energies that end too near the edge give none."""
+    found = score_edges(stack(ENERGIES), SimpleNamespace(maps={}), truth(ENERGIES), 8333.0)  # type: ignore[arg-type]
+    assert np.isnan([found.rms, found.bias]).all()
+
+
+def test_a_run_of_several_places_is_not_held_against_the_first(tmp_path: Path) -> None:
+    run = stack(ENERGIES, plan_name="xanes_stack")
+    run.position_indices, run.name, run.streams = (0, 1), "run 1", {}
+    with pytest.raises(NoTruth, match="was taken at 2 places"):
+        score_run(run, tmp_path / "truth.h5")
+
+
+def test_passes_that_were_not_needed_are_not_lost() -> None:
+    run, seen = stack(ENERGIES, num_points=4 * ENERGIES.size), SimpleNamespace(numbers=[np.arange(1)] * ENERGIES.size)
+    assert frames_lost(run, seen) == 3 * ENERGIES.size
+    run.good_enough = True
+    assert frames_lost(run, seen) == 0
