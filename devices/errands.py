@@ -7,7 +7,7 @@ that says what was waited for. Nothing is polled: monitors and connections wake 
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from ophyd import Device, get_cl
@@ -16,6 +16,7 @@ from ophyd.status import DeviceStatus, StatusBase
 
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Stopped
 from whiteline.devices.last_value import forget_last_value
+from whiteline.devices.late_answers import refuse_late_answers
 from whiteline.devices.lost_puts import put
 from whiteline.devices.searching import Search
 from whiteline.devices.unanswered import forget_unanswered
@@ -199,6 +200,7 @@ class Watchful(Device):
     def _instantiate_component(self, attr: str) -> Any:
         made = super()._instantiate_component(attr)
         if isinstance(made, EpicsSignalBase):
+            refuse_late_answers(made)
             made.subscribe(self._connection_changed, event_type=made.SUB_META, run=False)
         if attr in self.woken_by:
             made.subscribe(self.wake, run=False)
@@ -305,3 +307,12 @@ def _unforeseen(device: Device, error: Exception) -> DeviceError:
     failure = DeviceError(f"{device.name}: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure
+
+
+def search_no_more(devices: Iterable[Any]) -> None:
+    """Let devices, with all of their parts, search for lost process variables no more, as they are no longer used."""
+    for device in devices:
+        parts = [part for _, part in device.walk_subdevices(include_lazy=False)] if isinstance(device, Device) else []
+        for one in (device, *parts):
+            if isinstance(one, Watchful):
+                one.stop_searching()

@@ -43,6 +43,7 @@ from whiteline.beamline.sole_session import Presence
 from whiteline.beamline.stopwatch import Stopwatch, at_end_of_run
 from whiteline.beamline.store.writing import Store, open_store
 from whiteline.beamline.woken_for_signals import WokenForSignals
+from whiteline.devices.errands import search_no_more
 from whiteline.devices.errors import DeviceError
 from whiteline.plans.preflight import Report, TimeModel, preflight
 from whiteline.plans.preflight.exposure import largest_dose
@@ -194,6 +195,7 @@ class Session:
         self._closed = True
         with ExitStack() as last_first:  # one that fails must not keep the others from it
             last_first.callback(self._until_closed.close)
+            last_first.callback(search_no_more, self.devices.values())
             last_first.callback(self.store.close)
             last_first.callback(self.live.close)
             if "heartbeat" not in self._lacking:

@@ -103,19 +103,10 @@ def ca(ca_ports: list[int], tag: str, request: pytest.FixtureRequest) -> Channel
 def _search_no_more(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let the devices of a module not search for its IOCs for ever."""
     yield
-    for device in request.config.stash.get(KEPT, []):
-        for one in _parts(device):
-            one.stop_searching()
+    if kept := request.config.stash.get(KEPT, []):
+        from whiteline.devices.errands import search_no_more
 
-
-def _parts(device: Any) -> Iterator[Any]:
-    """Yield all devices in one device, or in several, that search."""
-    if hasattr(device, "values"):
-        for one in device.values():
-            yield from _parts(one)
-    elif hasattr(device, "walk_subdevices"):
-        parts = [part for _, part in device.walk_subdevices(include_lazy=False)]
-        yield from (one for one in (device, *parts) if hasattr(one, "stop_searching"))
+        search_no_more(one for several in kept for one in (several.values() if hasattr(several, "values") else [several]))
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A session as scientists have it: runs are kept, told of at their end, and what was learnt is there the next day."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,24 @@ def test_a_device_that_is_missing_takes_no_safeguard_from_the_others(twin: Simul
     assert devices.ring.stored.get(use_monitor=False)
     session.close()
     assert ca.get("TXM:shutter:status", as_string=True) == "Closed"
+
+
+def test_a_closed_session_searches_for_nothing_that_is_lost_after_it(twin: Simulated) -> None:
+    from whiteline.beamline.session import open_session
+
+    session = open_session(twin.beamline, tell=lambda _: None, connect_s=60.0)
+    session.close()
+    lost = threading.Event()
+    session.devices.mono.bragg.user_readback.subscribe(
+        lambda connected, **_: connected or lost.set(), event_type="meta", run=False
+    )
+    twin.kill("beamline")
+    assert lost.wait(60.0)
+    deadline = time.monotonic() + 60.0
+    while searching := [one.name for one in threading.enumerate() if one.name.startswith("errand of")]:
+        assert time.monotonic() < deadline, searching
+        time.sleep(0.1)
+    twin.start("beamline")
 
 
 def test_without_a_beamline_it_opens_and_says_what_is_missing(ca_ports: list[int], tmp_path: Path) -> None:
