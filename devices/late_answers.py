@@ -1,8 +1,9 @@
 """A way round a defect of pyepics: an answer that is written over what a monitor has brought after it.
 
-pyepics 3.5.10 keeps one last value of a process variable. Its monitor writes it as changes come, and so does each thread
-that has asked, when it gets round to it. An answer from before a change, written after the monitor told of that change,
-stays until the next one, which may never come: a camera that had stopped seemed to acquire for as long as it was asked.
+pyepics 3.5.10 keeps one last value of a process variable. Its monitor writes it as changes come, and so does each
+thread that has asked, when it gets round to it. An answer from before a change, written after the monitor told of that
+change, stays until the next one, which may never come: a camera that had stopped seemed to acquire for as long as it
+was asked.
 """
 
 import threading

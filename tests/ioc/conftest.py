@@ -106,7 +106,8 @@ def _search_no_more(request: pytest.FixtureRequest) -> Iterator[None]:
     if kept := request.config.stash.get(KEPT, []):
         from whiteline.devices.errands import search_no_more
 
-        search_no_more(one for several in kept for one in (several.values() if hasattr(several, "values") else [several]))
+        for one in kept:
+            search_no_more(one.values() if hasattr(one, "values") else [one])
 
 
 @pytest.fixture
