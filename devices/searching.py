@@ -6,6 +6,7 @@ created anew is searched for at once, several times within the next second. So a
 of the same name, once a second, until it is found; all others of its device are replaced when the first was found.
 """
 
+import atexit
 import ctypes
 import threading
 import time
@@ -20,6 +21,9 @@ EVERY_S = 1.0
 
 TOLD_S = 0.5
 """How long it may take until all who share a channel are told of its loss; it is not replaced under their hands [s]."""
+
+END_S = 2.0
+"""How long the end of a search waits for a channel that is being replaced just then [s]."""
 
 KEPT_S = 60.0
 """How long a channel that was replaced is kept: whoever asked it when it was lost may still be waiting for it [s]."""
@@ -112,6 +116,9 @@ def _hand_over(entry: Any, number: int, found: Any) -> Any:
 class Search:
     """Searches for lost process variables of a device, in a thread that ends when all are back.
 
+    Whoever looks at a channel that was cleared crashes the process, and pyepics clears all of them when Python ends. So
+    a search that is under way then ends before that.
+
     Parameters
     ----------
     thread : callable
@@ -127,6 +134,7 @@ class Search:
         self._running = False
         self._ended = False
         self._changed = threading.Event()
+        self._replacing = threading.RLock()
 
     def lost(self, pv: Any) -> None:
         """Search for a process variable that was lost."""
@@ -136,6 +144,7 @@ class Search:
             if self._running or self._ended:
                 return
             self._running = True
+            atexit.register(self.end)  # after pyepics has registered its own, so it comes before that
         self._thread(self._run).start()
 
     def found(self) -> None:
@@ -143,9 +152,12 @@ class Search:
         self._changed.set()
 
     def end(self) -> None:
-        """Search no more, as for a device that is no longer used."""
+        """Search no more, as for a device that is no longer used; no channel is being replaced when this returns."""
         self._ended = True
         self._changed.set()
+        atexit.unregister(self.end)
+        if self._replacing.acquire(timeout=END_S):
+            self._replacing.release()
 
     def _run(self) -> None:
         while True:
@@ -159,6 +171,7 @@ class Search:
                 if self._ended or not (self._lost or self._replaced):
                     self._due.clear()
                     self._running = False
+                    atexit.unregister(self.end)
                     return
                 lost = list(self._lost.values())
             # while none is found, one stands for all: an IOC that is away for a night is not to be swamped
@@ -166,8 +179,10 @@ class Search:
 
     def _search(self, lost: Iterable[Any]) -> None:
         for pv in lost:
-            # one that was searched for a moment ago may be about to connect: leave it alone
-            if time.monotonic() >= self._due.get(pv.pvname, 0.0):
+            with self._replacing:
+                # one that was searched for a moment ago may be about to connect: leave it alone
+                if self._ended or time.monotonic() < self._due.get(pv.pvname, 0.0):
+                    continue
                 self._due[pv.pvname] = time.monotonic() + EVERY_S
                 if (replaced := search_anew(pv)) is not None:
                     self._replaced.append((time.monotonic(), replaced))
@@ -175,5 +190,6 @@ class Search:
     def _clear_replaced(self) -> None:
         from epics import ca
 
-        while self._replaced and time.monotonic() > self._replaced[0][0] + KEPT_S:
-            ca.libca.ca_clear_channel(self._replaced.pop(0)[1])
+        with self._replacing:
+            while self._replaced and not self._ended and time.monotonic() > self._replaced[0][0] + KEPT_S:
+                ca.libca.ca_clear_channel(self._replaced.pop(0)[1])

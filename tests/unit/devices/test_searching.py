@@ -1,5 +1,7 @@
-"""A channel that was lost is not replaced while those who share it are still being told."""
+"""A channel that was lost is not replaced while those who share it are still being told, nor when it may be cleared."""
 
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -26,3 +28,31 @@ def test_a_lost_channel_is_let_alone_until_all_know_of_it(monkeypatch: pytest.Mo
     search.end()
     assert searched, "it was not searched for"
     assert searched[0] - lost_at >= searching.TOLD_S
+
+
+AT_EXIT = """
+import atexit, threading, time
+from types import SimpleNamespace
+
+replacing, begun = threading.Event(), threading.Event()
+# as pyepics does, which registers first
+atexit.register(lambda: print("cleared while one is replaced" if replacing.is_set() else "cleared"))
+
+from whiteline.devices import searching
+
+def search_anew(pv):
+    replacing.set()
+    begun.set()
+    time.sleep(1.0)
+    replacing.clear()
+
+searching.search_anew = search_anew
+search = searching.Search(lambda target: threading.Thread(target=target, daemon=True))
+search.lost(SimpleNamespace(pvname="X:axis", connected=False))
+assert begun.wait(20.0)
+"""
+
+
+def test_no_channel_is_replaced_when_python_ends_and_clears_all() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cleared\n", "")
