@@ -43,6 +43,11 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         Folder of its files, as the IOC sees it and as clients do.
     image_name : str
         Name of the frames in the events.
+
+    Attributes
+    ----------
+    chosen_trigger_mode : str
+        By which this client has chosen that frames start, outside of fly scans.
     """
 
     # the components say themselves of which kind they are
@@ -62,6 +67,7 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         self._point: tuple[tuple[int, ...], str] | None = None
         self._taken = 0
         self._acquiring = False
+        self.chosen_trigger_mode = INTERNAL
 
     # what a subclass provides
 
@@ -225,10 +231,11 @@ class FileDetector(Watchful, SingleTrigger, DetectorBase):
         self._become_idle(errand)
         if self._is_in_flight(errand):
             self.log.warning(
-                "%s was set to wait for pulses, and starts its frames itself again: was a fly scan killed?",
+                "%s was set to wait for pulses without end, and is set to %s again: was a fly scan killed?",
                 self.cam.prefix,
+                self.chosen_trigger_mode,
             )
-            self._settle(errand, self.cam.trigger_mode, INTERNAL)
+            self._settle(errand, self.cam.trigger_mode, self.chosen_trigger_mode)
             self._settle(errand, self.cam.image_mode, MULTIPLE)
         self.hdf1.close(errand)
         for owner in (self, self.hdf1):

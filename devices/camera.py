@@ -159,6 +159,7 @@ class Camera(FileDetector):
             # left continuous by a live view, it would look as a fly scan that was killed leaves it
             self._settle(errand, cam.image_mode, MULTIPLE)
             self._settle(errand, cam.trigger_mode, wanted.trigger_mode)
+            self.chosen_trigger_mode = wanted.trigger_mode
         # a client that was killed between two steps may have left it binned one way only
         unequal = int(cam.bin_x.get()) != int(cam.bin_y.get())
         if {"roi", "binning"} & set(values) and (unequal or wanted.shape_on_sensor != self.settings.shape_on_sensor):

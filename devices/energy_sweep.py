@@ -244,7 +244,7 @@ class EnergySweep(Watchful):
         than it should, as it settles, tells nothing.
         """
         started, ended = self.energy.monochromator.bragg.last_move_s
-        faster = max(1.0, self._bragg.seconds(line) / (ended - started))
+        faster = max(1.0, self._bragg.seconds(line) / (ended - started)) if ended > started else 1.0
         return {one.axis: faster * (one.axis.last_move_s[0] - started) for one in self._followers}
 
     def _seconds(self, line: FlyLine) -> float:
@@ -312,7 +312,7 @@ class EnergySweep(Watchful):
         for signal, velocity in list(self._usual.items()):
             try:
                 put(signal, velocity)
-                del self._usual[signal]
+                self._usual.pop(signal, None)  # a stop and the errand that it ends may both be here
             except DeviceError as error:
                 problems.append(f"it could not be given back its {velocity:.6g}: {error}")
         if problems:

@@ -37,6 +37,11 @@ class _Newest(dict[str, Any]):
         super().__init__()
         self._lock = threading.Lock()
 
+    def __copy__(self) -> dict[str, Any]:
+        # pyepics copies it for whoever is told of a change: value and time stamp belong together
+        with self._lock:
+            return dict(self)
+
     def update(self, *told: Any, **answered: Any) -> None:
         """Take what a monitor tells, and an answer unless what is held is newer."""
         with self._lock:

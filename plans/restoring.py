@@ -202,6 +202,7 @@ def _run(step: Step, *, can_pause: bool) -> MsgGenerator[tuple[BaseException | N
             if tried:
                 return error, interruption
             failure = error  # of something else: the step itself was not begun
+            moved.clear()  # what cannot be stopped is not tried again and again
         else:
             return None, interruption
     return failure, interruption

@@ -116,7 +116,7 @@ def cookbook_of(run: Run, settings: Settings) -> Cookbook:
         )
     camera = frames_key(run.start, stream, settings.camera)
     shape = stream.external[camera][-2:]
-    if not _taken(run, FLAT, camera).places:
+    if not any(_taken(run, name, camera).places for name in (FLAT, LOOK_FLAT)):
         raise UnreadableRun(f"{run.name} has no flats in a stream 'flat' yet: an optical density needs one")
     recipes, left_out = _recipes_of(run, stream, axis, camera, settings)
     dtype = np.dtype(stream.data_keys[camera].get("dtype_numpy") or "<u2")
@@ -246,6 +246,8 @@ class _Taken:
 
     def and_later(self, other: "_Taken") -> "_Taken":
         """Return these and others together, by their time."""
+        if not self.places:
+            return other
         if not other.places or self.energies is None or other.energies is None:
             return self
         times = np.concatenate([self.times, other.times])

@@ -51,15 +51,12 @@ class EdgeScan:
     ) -> None:
         self.detectors, self.axis, self.places = detectors, axis, places
         self.signal, self.incident, self.also, self.shutter = signal, incident, also, shutter
-        self._first = math.nan
+        self._first, self._moved = math.nan, 0.0
         self.last: KnifeEdge | None = None
 
     def followed(self) -> list[float]:
         """Return the places of the next scan [µm]: those of the first one where the axis can go no farther."""
-        if self.last is None:
-            return list(self.places)
-        moved = self.last.position - self._first
-        places = [place + moved for place in self.places]
+        places = [place + self._moved for place in self.places]
         try:
             check_together(self.axis, places)
         except ValueError:
@@ -86,10 +83,11 @@ class EdgeScan:
         try:
             found = fit_knife_edge(at, signals)
         except NoEdge as none:
+            self._moved = 0.0  # it may have been followed to a wrong place: the next scan is where the first one was
             return None, str(none), reading
         if self.last is None:
             self._first = found.position
-        self.last = found
+        self.last, self._moved = found, found.position - self._first
         return found, "", reading
 
 

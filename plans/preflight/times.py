@@ -82,10 +82,13 @@ class TimeModel:
         By action and name of the device.
     messages : mapping of str to float
         Of the run engine itself, by command [s].
+    pace : float
+        Time over computed time of what no run has shown: 1, or less on a simulated beamline that is faster.
     """
 
     actions: Mapping[tuple[str, str], Experience] = field(default_factory=dict)
     messages: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MESSAGES_S))
+    pace: float = 1.0
 
     def seconds(self, action: str, device: str, computed: float) -> float:
         """Return what an action takes whose device computes a time for it [s]."""
@@ -93,7 +96,7 @@ class TimeModel:
 
     def experience(self, action: str, device: str) -> Experience:
         """Return what is known of an action of a device."""
-        return self.actions.get((action, device)) or Experience(DEFAULT_OFFSETS_S.get(action, 0.0))
+        return self.actions.get((action, device)) or Experience(DEFAULT_OFFSETS_S.get(action, 0.0), self.pace)
 
     def knows(self, action: str, device: str) -> bool:
         """Tell whether earlier runs have shown it."""

@@ -1,7 +1,6 @@
 """The lines of fly scans as the run engine is told of them: how long they are to take, and what they expose."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from whiteline.analysis.laws.fly_line import FlyLine
@@ -9,8 +8,13 @@ from whiteline.plans.preflight.exposure import Exposure, moves_sample
 from whiteline.plans.preflight.flying import ROTATION
 from whiteline.plans.protocols import Estimates, FlyPart, SweepsEnergy
 
-UNKNOWN = ValueError, TypeError, RuntimeError, AttributeError
-"""What a device raises that cannot say how long something takes."""
+
+def computed_or_0(question: Callable[[], Any]) -> float:
+    """Return what a device computes [s]; 0 where it cannot, whatever it raises: a watch must never end a scan."""
+    try:
+        return float(question())
+    except Exception:
+        return 0.0
 
 
 class Flights:
@@ -25,6 +29,7 @@ class Flights:
     def __init__(self, energy: Callable[[], float]) -> None:
         self._energy = energy
         self._prepared: dict[Any, FlyLine] = {}
+        self._seconds: dict[Any, float] = {}
         self._gates: set[Any] = set()
         self._flown: list[tuple[Any, FlyLine]] = []
 
@@ -33,13 +38,14 @@ class Flights:
         if not isinstance(device, FlyPart) or not isinstance(line, FlyLine):
             return 0.0
         self._prepared[device] = line
+        # now, as it answers: when the line is waited for, its IOC may have gone
+        self._seconds[device] = computed_or_0(lambda: device.forecast_line(line).seconds)
         if (gate := getattr(device, "last_gate", None)) is not None:
             self._gates.add(gate)
         axis = _axis(device, line)
-        with suppress(*UNKNOWN):
-            if isinstance(axis, Estimates):
-                return float(axis.duration(float(axis.position), float(line.first)))  # type: ignore[attr-defined]
-        return 0.0
+        if not isinstance(axis, Estimates):
+            return 0.0
+        return computed_or_0(lambda: axis.duration(float(axis.position), float(line.first)))  # type: ignore[attr-defined]
 
     def is_last_gate(self, device: Any) -> bool:
         """Tell whether a signal is that by which the last gate of a line is waited for."""
@@ -52,9 +58,7 @@ class Flights:
             return 0.0
         if hasattr(device, "line_result"):
             self._flown.append((device, line))
-        with suppress(*UNKNOWN):
-            return float(device.forecast_line(line).seconds)
-        return 0.0
+        return self._seconds[device]
 
     def land(self, exposure: Exposure, now: float) -> None:
         """Put down what the lines that are over have exposed."""
@@ -72,6 +76,7 @@ class Flights:
     def clear(self) -> None:
         """Forget all."""
         self._prepared.clear()
+        self._seconds.clear()
         self._gates.clear()
         self._flown.clear()
 

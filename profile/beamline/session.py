@@ -167,7 +167,7 @@ class Session:
             As for `plans.preflight`.
         """
         if self.sample.material is None:
-            return preflight(plan, energy=self.devices.energy, times=self.times, **more)
+            return preflight(plan, **{"energy": self.devices.energy, "times": self.times, **more})
         return preflight(plan, **self.conditions() | more)
 
     @property
@@ -335,7 +335,10 @@ def _can_be_read(device: Any, missing: Mapping[str, str]) -> bool:
 def _see_to_what_was_left(devices: Devices, beamline: Beamline, seconds: float, tell: Callable[[str], Any]) -> None:
     """Undo what a session has left that was killed in a sweep, and tell of what may have been meant so."""
     if "energy_sweep" in devices:
-        devices.energy_sweep.see_to_undulator().wait(seconds)
+        try:
+            devices.energy_sweep.see_to_undulator().wait(seconds)
+        except (DeviceError, TimeoutError) as error:  # no reason to have no session: a sweep will refuse
+            tell(str(error))
     feedback = devices.mono.feedback
     if beamline.energy.feedback_off_while_moving and not feedback.is_on:
         tell(

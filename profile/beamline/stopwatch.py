@@ -8,14 +8,13 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bluesky.utils import Msg
 
-from whiteline.beamline.flights import Flights
+from whiteline.beamline.flights import Flights, computed_or_0
 from whiteline.plans.preflight.exposure import Beam, Exposure, Place, largest_dose, moves_sample
 from whiteline.plans.preflight.report import readable
 from whiteline.plans.preflight.times import TimeModel, Timing
@@ -123,6 +122,7 @@ class Stopwatch:
         self._staged[str(getattr(message.obj, "name", ""))] = message.obj
 
     def _on_open_run(self, message: Msg, now: float) -> None:
+        self._flights.clear()  # a run that was halted has not ended
         self._run, self._run_begun, self._exposure = RunTimes(), now, Exposure()
         named = self._staged.get(dict(message.kwargs.get("roles") or {}).get("energy", ""))
         self._energy_of_run = named if self._energy is None else self._energy
@@ -193,14 +193,13 @@ class Stopwatch:
         if self._flights.is_last_gate(device):
             return _Action("", name, 0.0, now, "flying")
         if message.command == "trigger":
-            computed = device.forecast({}).seconds if isinstance(device, Forecasts) else 0.0
-            return _Action("trigger", name, float(computed), now, "counting")
+            computed = computed_or_0(lambda: device.forecast({}).seconds) if isinstance(device, Forecasts) else 0.0
+            return _Action("trigger", name, computed, now, "counting")
         value, computed = message.args[0], 0.0
-        with suppress(ValueError, TypeError, RuntimeError, AttributeError):  # the move itself will say why
-            if isinstance(device, Rehearses):
-                computed = device.rehearsal({}).move(value)
-            elif isinstance(device, Estimates) and isinstance(value, int | float):
-                computed = device.duration(float(device.position), float(value))  # type: ignore[attr-defined]
+        if isinstance(device, Rehearses):
+            computed = computed_or_0(lambda: device.rehearsal({}).move(value))
+        elif isinstance(device, Estimates) and isinstance(value, int | float):
+            computed = computed_or_0(lambda: device.duration(float(device.position), float(value)))  # type: ignore[attr-defined]
         if isinstance(value, str) and value in (OPEN, CLOSED):
             return _Action("set", name, computed, now, "shutter", opens=value == OPEN)
         return _Action("set", name, computed, now, "moving")

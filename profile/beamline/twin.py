@@ -51,8 +51,8 @@ def full_field(beamline: Beamline, *, seed: int | None = None, species: Iterable
     """
     simulation = _simulation(beamline, "full-field")
     seed = simulation.seed if seed is None else seed
-    light, errors = simulation.illumination, _needed(simulation.camera, "[simulation] camera")
-    camera = _needed(beamline.camera, "[camera]")
+    light, errors = simulation.illumination, needed(simulation.camera, "[simulation] camera")
+    camera = needed(beamline.camera, "[camera]")
     return FullFieldMicroscope(
         beam=_beam(beamline, simulation, seed),
         zone_plate=_zone_plate(beamline, simulation),
@@ -74,8 +74,8 @@ def full_field(beamline: Beamline, *, seed: int | None = None, species: Iterable
         monitors=_monitors(beamline, simulation, seed),
         detector_zero=simulation.hidden.detector_zero_mm,
         objective=camera.objective * (1 + 1e-6 * simulation.hidden.objective_ppm),
-        photons_per_um2_s=_needed(light.photons_per_um2_s, "[simulation.illumination] photons_per_um2_s"),
-        illuminated_um=_needed(light.illuminated_um, "[simulation.illumination] illuminated_um"),
+        photons_per_um2_s=needed(light.photons_per_um2_s, "[simulation.illumination] photons_per_um2_s"),
+        illuminated_um=needed(light.illuminated_um, "[simulation.illumination] illuminated_um"),
     )
 
 
@@ -83,18 +83,18 @@ def nanoprobe(beamline: Beamline, *, seed: int | None = None, species: Iterable[
     """Build the twin of a scanning microscope; parameters and errors as in `full_field`."""
     simulation = _simulation(beamline, "scanning")
     seed = simulation.seed if seed is None else seed
-    fluorescence = _needed(beamline.fluorescence, "[fluorescence]")
-    lines = _needed(simulation.fluorescence, "[simulation] fluorescence")
+    fluorescence = needed(beamline.fluorescence, "[fluorescence]")
+    lines = needed(simulation.fluorescence, "[simulation] fluorescence")
     grating, light = (
-        _needed(beamline.spectrometer, "[spectrometer]"),
-        _needed(simulation.spectrometer, "[simulation] spectrometer"),
+        needed(beamline.spectrometer, "[spectrometer]"),
+        needed(simulation.spectrometer, "[simulation] spectrometer"),
     )
     return Nanoprobe(
         beam=_beam(beamline, simulation, seed),
         optic=_mirrors(beamline, simulation) if beamline.optic == "mirrors" else _lens(beamline, simulation),
         sample=_sample(simulation, beamline.monochromator.spacing, seed, species),
         drift=_drift(simulation, seed),
-        photons_per_s=_needed(simulation.illumination.photons_per_s, "[simulation.illumination] photons_per_s"),
+        photons_per_s=needed(simulation.illumination.photons_per_s, "[simulation.illumination] photons_per_s"),
         monitors=_monitors(beamline, simulation, seed),
         transmitted=_ion_chamber(beamline, simulation, "transmitted", TRANSMITTED, seed),
         fluorescence=FluorescenceDetector(
@@ -125,13 +125,13 @@ def nanoprobe(beamline: Beamline, *, seed: int | None = None, species: Iterable[
 
 def ring(beamline: Beamline) -> Ring:
     """Return the storage ring of a simulated beamline."""
-    decay = _needed(beamline.simulation, "[simulation]").ring
+    decay = needed(beamline.simulation, "[simulation]").ring
     return Ring(beamline.ring.current_mA, decay.lifetime_h, decay.top_up_s)
 
 
 def believed_monochromator(beamline: Beamline) -> Monochromator:
     """Return the monochromator as the description has it: without the errors that are hidden from the devices."""
-    mono, wander = beamline.monochromator, _needed(beamline.simulation, "[simulation]").wander
+    mono, wander = beamline.monochromator, needed(beamline.simulation, "[simulation]").wander
     return Monochromator(
         spacing=mono.spacing,
         offset_deg=mono.offset_deg,
@@ -145,7 +145,7 @@ def believed_monochromator(beamline: Beamline) -> Monochromator:
 
 def true_monochromator(beamline: Beamline) -> Monochromator:
     """Return the monochromator of a simulated beamline, with its hidden errors."""
-    hidden, believed = _needed(beamline.simulation, "[simulation]").hidden, believed_monochromator(beamline)
+    hidden, believed = needed(beamline.simulation, "[simulation]").hidden, believed_monochromator(beamline)
     return replace(
         believed,
         spacing=believed.spacing * (1 + 1e-6 * hidden.spacing_ppm),
@@ -157,10 +157,17 @@ def true_monochromator(beamline: Beamline) -> Monochromator:
 def _simulation(beamline: Beamline, kind: str) -> Simulation:
     if beamline.kind != kind:
         raise DescriptionError(f"{beamline.name} is a {beamline.kind} microscope; this needs a {kind} one")
-    return _needed(beamline.simulation, "[simulation]")
+    return needed(beamline.simulation, "[simulation]")
 
 
-def _needed(part: Part | None, name: str) -> Part:
+def needed(part: Part | None, name: str) -> Part:
+    """Return a part of the description that a simulated beamline needs.
+
+    Raises
+    ------
+    DescriptionError
+        If the description has none.
+    """
     if part is None:
         raise DescriptionError(f"the description lacks {name}, which a simulated beamline needs")
     return part
@@ -187,7 +194,7 @@ def _beam(beamline: Beamline, simulation: Simulation, seed: int) -> Beam:
 
 
 def _zone_plate(beamline: Beamline, simulation: Simulation) -> ZonePlate:
-    plate, hidden = _needed(beamline.zone_plate, "[zone_plate]"), simulation.hidden
+    plate, hidden = needed(beamline.zone_plate, "[zone_plate]"), simulation.hidden
     return ZonePlate(
         diameter_um=plate.diameter_um * (1 + 1e-6 * hidden.zone_plate_ppm),
         outer_zone_width_nm=plate.outer_zone_width_nm,
@@ -199,26 +206,26 @@ def _zone_plate(beamline: Beamline, simulation: Simulation) -> ZonePlate:
 
 
 def _lens(beamline: Beamline, simulation: Simulation) -> Lens:
-    aperture = _needed(beamline.order_sorting_aperture, "[order_sorting_aperture]")
-    plate, light = _needed(beamline.zone_plate, "[zone_plate]"), simulation.illumination
+    aperture = needed(beamline.order_sorting_aperture, "[order_sorting_aperture]")
+    plate, light = needed(beamline.zone_plate, "[zone_plate]"), simulation.illumination
     return Lens(
         zone_plate=_zone_plate(beamline, simulation),
         aperture=OrderSortingAperture(aperture.aperture_um, plate.central_stop_um),
         aperture_zero=simulation.hidden.aperture_zero_mm,
-        source_um=_needed(light.source_um, "[simulation.illumination] source_um"),
-        source_distance=_needed(light.source_distance_mm, "[simulation.illumination] source_distance_mm"),
+        source_um=needed(light.source_um, "[simulation.illumination] source_um"),
+        source_distance=needed(light.source_distance_mm, "[simulation.illumination] source_distance_mm"),
     )
 
 
 def _mirrors(beamline: Beamline, simulation: Simulation) -> Mirrors:
-    mirrors, light = _needed(beamline.mirrors, "[mirrors]"), simulation.illumination
+    mirrors, light = needed(beamline.mirrors, "[mirrors]"), simulation.illumination
     pair = mirrors.vertical, mirrors.horizontal
     vertical, horizontal = (mirror_aperture(one.length_mm, one.angle_mrad, one.focal_length_mm) for one in pair)
     return Mirrors(
         focal_lengths=(mirrors.vertical.focal_length_mm, mirrors.horizontal.focal_length_mm),
         apertures=(vertical, horizontal),
-        source_um=_needed(light.source_um, "[simulation.illumination] source_um"),
-        source_distance=_needed(light.source_distance_mm, "[simulation.illumination] source_distance_mm"),
+        source_um=needed(light.source_um, "[simulation.illumination] source_um"),
+        source_distance=needed(light.source_distance_mm, "[simulation.illumination] source_distance_mm"),
         reflectivity=mirrors.reflectivity,
         best_pitch_urad=simulation.hidden.mirror_pitch_urad,
     )
@@ -248,8 +255,8 @@ def stage_errors(beamline: Beamline, *, seed: int | None = None) -> StageErrors:
     DescriptionError
         If the description lacks what a twin needs.
     """
-    simulation = _needed(beamline.simulation, "[simulation]")
-    interferometer = _needed(beamline.sample.interferometer, "[sample.interferometer]")
+    simulation = needed(beamline.simulation, "[simulation]")
+    interferometer = needed(beamline.sample.interferometer, "[sample.interferometer]")
     errors = simulation.stages
     return StageErrors(
         repeatability_nm=errors.coarse_repeatability_nm,
@@ -265,15 +272,15 @@ def stage_errors(beamline: Beamline, *, seed: int | None = None) -> StageErrors:
 
 def servo(beamline: Beamline) -> Servo:
     """Return how the fine stage of a simulated beamline follows its commands."""
-    errors = _needed(beamline.simulation, "[simulation]").stages
+    errors = needed(beamline.simulation, "[simulation]").stages
     return Servo(errors.piezo_lag_s, errors.piezo_ripple_nm, errors.piezo_ripple_Hz)
 
 
 def _ion_chamber(beamline: Beamline, simulation: Simulation, name: str, number: int, seed: int) -> IonChamber:
-    channel = _needed(beamline.counters.channels.get(name), f"[counters.channels.{name}]")
+    channel = needed(beamline.counters.channels.get(name), f"[counters.channels.{name}]")
     return IonChamber(
         absorbed=channel.absorbed,
-        dark_A=_needed(simulation.counters, "[simulation] counters").dark_A,
+        dark_A=needed(simulation.counters, "[simulation] counters").dark_A,
         hz_per_V=beamline.counters.hz_per_V,
         largest_V=beamline.counters.largest_V,
         seed=seed,

@@ -341,6 +341,12 @@ def test_frames_that_shall_wait_for_pulses_do_so_although_a_live_view_went_befor
     camera.configure({"trigger_mode": "External"})
     camera.stage()
     assert ca.get("TXM:camera:cam1:TriggerMode_RBV", as_string=True) == "External"
+    camera.unstage()
+    # nor if the live view comes after it
+    ca.put("TXM:camera:cam1:ImageMode", "Continuous")
+    camera.stage()
+    assert ca.get("TXM:camera:cam1:TriggerMode_RBV", as_string=True) == "External"
+    assert ca.get("TXM:camera:cam1:ImageMode_RBV", as_string=True) == "Multiple"
 
 
 def test_a_trigger_shows_its_progress(camera) -> None:  # type: ignore[no-untyped-def]

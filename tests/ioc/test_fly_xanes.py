@@ -181,6 +181,49 @@ def test_a_session_that_begins_after_a_killed_sweep_gives_the_undulator_its_velo
     feedback.set("On").wait(LONG_S)
 
 
+def test_a_session_begins_also_where_the_velocity_of_the_undulator_cannot_be_seen_to(
+    twin: Simulated, devices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whiteline.beamline.session import open_session
+    from whiteline.devices.energy_sweep import EnergySweep
+    from whiteline.devices.errors import Lost
+
+    def refused(_: EnergySweep) -> Any:
+        raise Lost("it may not be written to")
+
+    monkeypatch.setattr(EnergySweep, "see_to_undulator", refused)
+    told: list[str] = []
+    session = open_session(twin.beamline, tell=told.append, connect_s=LONG_S)
+    assert not session.missing
+    assert "it may not be written to" in told
+    session.close()
+
+
+def test_a_sweep_that_is_stopped_on_its_way_gives_all_velocities_back(
+    devices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop and the errand that it ends both give them back, at the same time."""
+    from whiteline.devices import energy_sweep
+
+    sweep, put = devices.energy_sweep, energy_sweep.put
+    gap = devices.undulator.gap
+
+    def slow(signal: Any, value: float, **how: Any) -> None:
+        put(signal, value, **how)
+        time.sleep(0.2)
+
+    sweep.stage()
+    sweep.prepare(sweep.line(LOW, HIGH, POINTS, 0.1)).wait(LONG_S)
+    assert gap.velocity.get(use_monitor=False) < 0.9 * gap.settings.velocity
+    ended = sweep.kickoff()  # Bragg does not start
+    monkeypatch.setattr(energy_sweep, "put", slow)
+    sweep.stop(success=True)
+    ended.wait(LONG_S)
+    sweep.unstage()
+    assert gap.velocity.get(use_monitor=False) == pytest.approx(gap.settings.velocity)
+    assert devices.mono.feedback.is_on
+
+
 def test_the_feedback_comes_back_also_where_a_velocity_does_not(devices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from whiteline.devices.errors import DeviceError
 

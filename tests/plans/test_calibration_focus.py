@@ -242,6 +242,20 @@ def test_an_edge_that_drifts_is_followed(seed: int, side: int) -> None:
     assert abs(found.quantities["edge"][0] - line.edge.at_um) < 41 * 0.002
 
 
+def test_an_edge_that_was_followed_to_a_wrong_place_is_looked_for_where_it_was_first(
+    line: CalibrationLine,
+) -> None:
+    scan = EdgeScan(
+        [line.edge], line.sample.x, np.linspace(-0.5, 0.5, 41).tolist(), signal="edge_signal", incident="", also=[],
+        shutter=None,
+    )  # fmt: skip
+    # it was at 0.4 but once, as by one bad fit; then it is out of the range that was moved there
+    for at, middle in ((0.0, 0.0), (0.4, 0.4), (-0.4, 0.0), (-0.4, -0.4)):
+        line.edge.at_um = at
+        run(bpp.stage_wrapper(bpp.run_wrapper(scan.scan()), [line.edge]))
+        assert np.mean(scan.followed()) == pytest.approx(middle, abs=0.02)
+
+
 def test_an_edge_is_not_followed_farther_than_its_axis_goes(line: CalibrationLine) -> None:
     def checked(value: float) -> None:
         if abs(value) > 1.6:

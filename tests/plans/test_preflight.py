@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +315,10 @@ def test_times_are_learnt_from_what_was_measured(seed: int, tmp_path: Path) -> N
     assert model.seconds("set", "energy", 5.0) == pytest.approx(0.35 + 1.25 * 5.0, abs=0.05)
     assert model.seconds("set", "fast_shutter", 0.0) == pytest.approx(0.06, abs=0.003)
     assert model.messages["save"] == 0.002
+    other = replace(model, pace=0.25)  # of a simulated beamline that is four times as fast
+    assert other.seconds("set", "energy", 5.0) == model.seconds("set", "energy", 5.0)
+    assert other.seconds("complete", "capture", 8.0) - other.seconds("complete", "capture", 4.0) == pytest.approx(1.0)
+    assert model.seconds("complete", "capture", 8.0) - model.seconds("complete", "capture", 4.0) == pytest.approx(4.0)
     model.to_file(tmp_path / "times.json")
     assert TimeModel.from_file(tmp_path / "times.json") == model
 

@@ -6,7 +6,7 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import pytest
 from bluesky import RunEngine
-from bluesky.utils import FailedStatus, Msg
+from bluesky.utils import FailedStatus, Msg, RequestAbort
 from fakes import Broken, FakeBeamline
 
 from whiteline.plans.restoring import NotRestored, Step, putting_back, restoring, unstaging
@@ -109,3 +109,24 @@ def test_a_device_that_failed_to_unstage_is_told_though_it_takes_itself_for_unst
 
     with pytest.raises(NotRestored, match=r"could not unstage box: the file could not be closed; look at it"):
         RunEngine({}, context_managers=[])(restoring(plan(), unstaging(Box())))  # type: ignore[arg-type]
+
+
+def test_an_axis_that_cannot_be_stopped_keeps_its_step_from_being_done_only_once() -> None:
+    line, stops = FakeBeamline(), list[float]()
+
+    def lost(*, success: bool = False) -> None:
+        stops.append(line.world.positions["x"])
+        raise Broken("sample_x has gone")
+
+    def interrupted() -> Iterator[Any]:
+        yield from bps.mv(line.sample.x, 3.0)
+        if not stops:
+            line.sample.x.stop = lost
+            raise RequestAbort
+
+    def plan() -> Iterator[Any]:
+        yield from bps.null()
+
+    RunEngine({}, context_managers=[])(restoring(plan(), [Step("put sample_x back", interrupted)]))  # type: ignore[arg-type]
+    assert line.world.positions["x"] == 3.0
+    assert len(stops) == 1

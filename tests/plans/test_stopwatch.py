@@ -12,6 +12,7 @@ from fakes import FakeBeamline
 from fly_cases import fly_raster, fly_raster_stack, fly_tomography, fly_xanes
 from fly_fakes import FlyBeamline
 
+from whiteline.analysis.laws.fly_line import FlyLine
 from whiteline.beamline.stopwatch import RunTimes, Stopwatch, at_end_of_run, told
 from whiteline.plans.preflight import TimeModel, after_preflight, preflight
 from whiteline.plans.xanes import xanes
@@ -174,3 +175,46 @@ def test_a_run_that_nobody_predicted_says_what_it_took() -> None:
         "taken 1 min 40 s, predicted up to 2 min 20 s; dead time 40.0 s: moving 30.0 s, shutter 10.0 s; dose predicted "
         "3e+06 Gy by a flat"
     )
+
+
+def test_a_device_that_has_gone_does_not_end_a_scan_by_being_watched(tmp_path: Any) -> None:
+    line, watch = FlyBeamline(tmp_path), Stopwatch()
+
+    def gone(*_: Any) -> Any:
+        raise TimeoutError("its IOC has gone")
+
+    for device in (line.capture, line.counters, line.camera):
+        device.forecast = device.forecast_line = gone
+    for axis in (line.energy, line.sample.x, line.sample.rotation):
+        axis.duration = gone
+    with quiet_engine() as engine:
+        engine.msg_hook = watch
+        engine(fly_tomography(line))
+        engine(scan(line, [8300.0, 8310.0]))
+    assert watch.last_run is not None
+
+
+def test_a_flight_that_was_halted_exposes_nothing_in_the_next_run(tmp_path: Any) -> None:
+    line = FlyBeamline(tmp_path)
+    flight = FlyLine("rotation", 0.0, 180.0, 100, 0.1)
+
+    def opened(seconds: float) -> list[tuple[Msg, float]]:
+        return [
+            (Msg("set", line.shutter, "Open", group="open"), 0.0),
+            (Msg("wait", None, group="open"), 0.0),
+            (Msg("null"), seconds),
+            (Msg("set", line.shutter, "Closed", group="close"), 0.0),
+        ]
+
+    watch = watched([
+        (Msg("open_run"), 0.0),
+        (Msg("prepare", line.capture, flight, group="line"), 0.0),
+        (Msg("complete", line.capture, group="flight"), 0.0),
+        # RE.halt() ends it here, without a message
+        (Msg("open_run"), 0.0),
+        *opened(3.0),
+        (Msg("create", None, name="primary"), 0.0),
+        (Msg("close_run"), 0.0),
+    ])  # fmt: skip
+    assert watch.last_run is not None
+    assert list(watch.last_run.exposed_s.values()) == pytest.approx([3.0])

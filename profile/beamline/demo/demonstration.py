@@ -5,7 +5,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,8 @@ def _shown(choices: Choices, sample: Sample, session: Any, tell: Tell) -> Demons
     def scan() -> Any:
         return way.scan_plan(session, choices.side, *studied, energies)
 
-    report = session.preflight(scan())
+    times = replace(session.times, pace=1 / choices.times_faster)
+    report = session.preflight(scan(), times=times)
     tell(str(report))
     begun = time.monotonic()
     uid = run_of(session, scan())

@@ -117,7 +117,8 @@ def _spectra(part: Any, scored: Scored) -> None:
         axes.plot(spectrum.energy, background + matrix[:, index] * found[index], color=colour, lw=1, ls="--",
                   label=f"{basis.references[index]}, {shares[index]:.1%}")  # fmt: skip
     axes.plot(spectrum.energy, background, color=GREY, lw=0.8, ls=":", label="background")
-    axes.legend(fontsize=9, frameon=False, loc="lower right")
+    # beside the axes: a spectrum leaves no corner of them free for certain
+    axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _states(part: Any, scored: Scored) -> None:

@@ -8,7 +8,7 @@ whole = find_run(catalog, uid)               # all parts, read as one run
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 from bluesky.utils import MsgGenerator
@@ -189,27 +189,43 @@ def _call(
 def _budget_left(arguments: Mapping[str, Any], run: Run) -> dict[str, float]:
     """Return what is left of the dose budget of repeated passes: the meter of the run that goes on begins at 0.
 
-    A pass gives what the passes gave that were told of; without one the dose is not known, and the budget stays.
+    Without a pass that told of its dose it is not known, and the budget stays. The rest of a pass that was begun is
+    taken in any case, as it is asked only at the end of one: some energies less would bias the map.
 
     Raises
     ------
     CannotResume
-        If nothing is left.
+        If nothing is left for a whole pass.
     """
     budget, passes = arguments.get("dose_budget_Gy"), arguments.get("passes")
-    told = [one.data for one in run.streams["passes"].points] if "passes" in run.streams else []
-    doses = [float(one["passes_dose"]) / int(one["passes_done"]) for one in told]
-    per_pass = max((one for one in doses if isfinite(one)), default=0.0)
     planned = planned_of(run.start).get("primary", 0)
-    if budget is None or not passes or not per_pass or not planned:
+    if budget is None or not passes or not planned or (found := _dose_given(run)) is None:
         return {}
-    given = per_pass * len(run.points) * int(passes) / planned
-    if given >= float(budget):
+    given, per_point = found
+    if given >= float(budget) and len(run.points) % max(1, planned // int(passes)) == 0:
         raise CannotResume(
             f"{run.name} has given {given:.3g} Gy already, and its dose budget is {float(budget):.3g} Gy; run its plan "
             "again on another place, or with a larger budget"
         )
-    return {"dose_budget_Gy": float(budget) - given}
+    return {"dose_budget_Gy": max(float(budget) - given, per_point)}
+
+
+def _dose_given(run: Run) -> tuple[float, float] | None:
+    """Return the dose that all parts of a run gave, and that of a point of its newest pass [Gy]; None if not known.
+
+    Each part was metered from 0, and told at the end of its passes. Points since then count as those of the last pass.
+    """
+    given, untold, newest = 0.0, 0, nan
+    for part in run.parts or (run,):
+        dose, counted = 0.0, 0
+        for told in part.streams["passes"].points if "passes" in part.streams else ():
+            by_then = sum(point.time <= told.time for point in part.points)
+            if isfinite(now := float(told.data["passes_dose"])) and by_then > counted:
+                newest = (now - dose) / (by_then - counted)
+                dose, counted = now, by_then
+        given += dose
+        untold += len(part.points) - counted
+    return (given + untold * newest, newest) if newest > 0 else None
 
 
 def _of_member(arguments: Mapping[str, Any], start: Mapping[str, Any], member: Member) -> dict[str, Any]:

@@ -87,8 +87,9 @@ def bounds_of_stack(run: Run, settings: Settings, truth: RunTruth, valid: NDArra
     """
     counts, per_point, flats = counts_of(run, settings, valid)
     low, high = max(one.energy[0] for one in truth.references), min(one.energy[-1] for one in truth.references)
-    inside = (run.energies >= low) & (run.energies <= high)
-    apart = np.array(told_apart(run.energies[inside]))  # each pass over the list has its own counts
+    apart = np.array(told_apart(run.energies))  # each pass over the list has its own counts
+    inside = (apart >= low) & (apart <= high)
+    apart = apart[inside]
     order = np.argsort(apart, kind="stable")
     energies = apart[order]
     basis = Basis.from_spectra(truth.references, energies, background=settings.background).matrix

@@ -117,9 +117,15 @@ class Options:
         try:
             folder.mkdir(mode=0o2775, parents=True, exist_ok=True)
         except OSError as error:
-            raise OSError(f"folder {folder} for the detectors' files cannot be made: {error.strerror}") from error
+            raise OSError(
+                f"folder {folder} for the detectors' files cannot be made: {error.strerror}; name one of this machine "
+                "as files in the description, or by --data of whiteline sim"
+            ) from error
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise OSError(f"folder {folder} for the detectors' files is not writable; choose another by --data")
+            raise OSError(
+                f"folder {folder} for the detectors' files is not writable; name another as files in the "
+                "description, or by --data of whiteline sim"
+            )
         return folder.resolve()
 
 

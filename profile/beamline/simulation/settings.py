@@ -55,14 +55,19 @@ def _shutter(name: str, shutter: Shutter) -> ShutterSettings:
 
 
 def beamline_settings(beamline: Beamline, truth: Path) -> BeamlineSettings:
-    """Return what the IOC of the beamline is told; the truth is written into a file of this name."""
+    """Return what the IOC of the beamline is told; the truth is written into a file of this name.
+
+    Raises
+    ------
+    DescriptionError
+        If the description lacks what a simulated beamline needs.
+    """
     start = start_positions(beamline)
     undulator, counters, interferometer = beamline.undulator, beamline.counters, beamline.sample.interferometer
     camera, fluorescence = beamline.camera, beamline.fluorescence
     spectrometer, bias = beamline.spectrometer, beamline.bias
-    chambers = ["incident", beamline.foil_wheel.channel]
-    if beamline.kind == "scanning":
-        chambers.append("transmitted")
+    names = ["incident", beamline.foil_wheel.channel, *(["transmitted"] if beamline.kind == "scanning" else [])]
+    chambers = [twin.needed(counters.channels.get(name), f"[counters.channels.{name}]") for name in names]
     return BeamlineSettings(
         scanning=beamline.kind == "scanning",
         axes=tuple(_axis(path, axis, start.get(path, 0.0)) for path, axis in beamline.axes().items() if path != GAP),
@@ -86,10 +91,8 @@ def beamline_settings(beamline: Beamline, truth: Path) -> BeamlineSettings:
         foil_wheel=beamline.foil_wheel.pv,
         foil_names=tuple(one.name for one in beamline.foil_wheel.foils),
         scaler=ScalerSettings(counters.prefix, {one.number: name for name, one in counters.channels.items()}),
-        chambers=tuple(counters.channels[name].number for name in chambers),
-        amplifiers=tuple(
-            (counters.channels[name].amplifier, counters.channels[name].gains_V_per_A) for name in chambers
-        ),
+        chambers=tuple(chamber.number for chamber in chambers),
+        amplifiers=tuple((chamber.amplifier, chamber.gains_V_per_A) for chamber in chambers),
         largest_count_rate=counters.hz_per_V * counters.largest_V,
         interferometer=InterferometerSettings(
             interferometer.prefix, {str(axis): number for axis, number in interferometer.channels.items()}

@@ -19,6 +19,9 @@ from whiteline.beamline.description.store import Store
 
 ROOT = {"name": "CatalogOfBlueskyRuns", "version": "3.0"}
 
+BUSY_MS = 5000
+"""How long a database is waited for that another process holds just now [ms]."""
+
 ADAPTERS = {"application/x-hdf5": "whiteline.beamline.store.external:FramesAdapter"}
 """As `whiteline.beamline.store.external.ADAPTERS`, by name: a profile is written without importing Tiled."""
 
@@ -133,6 +136,7 @@ def _let_read_while_written(database: Path) -> None:
 
     try:
         with sqlite.connect(str(database), autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")  # another process may open or close it just now
             cursor.execute("PRAGMA journal_mode=WAL")
     except sqlite.Error as error:
         raise CatalogError(f"database {database} of the events cannot be opened: {error}; look at [store]") from error

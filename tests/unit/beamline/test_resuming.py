@@ -79,21 +79,33 @@ def test_what_was_predicted_of_the_whole_is_not_told_of_the_rest() -> None:
 
 
 def test_what_is_left_of_a_dose_budget_goes_over_to_the_run_that_goes_on() -> None:
-    def interrupted(points: int, *doses: float) -> Any:
-        told = [SimpleNamespace(data={"passes_dose": one, "passes_done": n + 1}) for n, one in enumerate(doses)]
+    def part(points: int, *doses: float) -> Any:
+        """A part with a point each second, and a pass told of after each ten of them."""
+        told = [SimpleNamespace(data={"passes_dose": one}, time=10.0 * n + 9.5) for n, one in enumerate(doses)]
         return SimpleNamespace(
-            name="run 7", start={"planned": {"primary": 80}}, points=range(points),
+            name="run 7", start={"planned": {"primary": 80}}, parts=(),
+            points=[SimpleNamespace(time=1.0 * n) for n in range(points)],
             streams={"passes": SimpleNamespace(points=told)} if told else {},
         )  # fmt: skip
 
+    def whole(*parts: Any) -> Any:
+        points = [point for one in parts for point in one.points]
+        return SimpleNamespace(name="run 7", start=parts[0].start, points=points, streams={}, parts=parts)
+
     asked = {"dose_budget_Gy": 5e9, "passes": 8}
     # eight passes of ten points; it was ended in the fourth one, of which half was taken
-    assert _budget_left(asked, interrupted(35, 1e9, 2e9, 3e9)) == {"dose_budget_Gy": pytest.approx(1.5e9)}
-    assert _budget_left(asked, interrupted(5)) == {}
-    assert _budget_left({"passes": 8}, interrupted(35, 1e9, 2e9, 3e9)) == {}
-    assert _budget_left(asked, interrupted(35, float("nan"))) == {}
-    with pytest.raises(CannotResume, match=r"run 7 has given 5\.5e\+09 Gy already, and its dose budget is 5e\+09 Gy"):
-        _budget_left(asked, interrupted(55, 1e9, 2e9))
+    assert _budget_left(asked, part(35, 1e9, 2e9, 3e9)) == {"dose_budget_Gy": pytest.approx(1.5e9)}
+    # the first pass gave more, as it looked for the focus: the newest one counts for what is not told of
+    assert _budget_left(asked, part(28, 1.5e9, 2e9)) == {"dose_budget_Gy": pytest.approx(5e9 - 2.4e9)}
+    # each part was metered from 0, and the first one told nothing
+    assert _budget_left(asked, whole(part(5), part(10, 1e9), part(4))) == {"dose_budget_Gy": pytest.approx(3.1e9)}
+    assert _budget_left(asked, part(5)) == {}
+    assert _budget_left({"passes": 8}, part(35, 1e9, 2e9, 3e9)) == {}
+    assert _budget_left(asked, part(35, float("nan"))) == {}
+    # nothing is left: no pass is begun any more, but one that was is finished
+    with pytest.raises(CannotResume, match=r"run 7 has given 6e\+09 Gy already, and its dose budget is 5e\+09 Gy"):
+        _budget_left(asked, part(30, 2e9, 4e9, 6e9))
+    assert _budget_left(asked, part(35, 2e9, 4e9, 6e9)) == {"dose_budget_Gy": pytest.approx(2e8)}
 
 
 def test_devices_and_their_parts_are_found_by_the_names_that_documents_have() -> None:

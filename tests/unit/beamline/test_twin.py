@@ -10,6 +10,7 @@ from whiteline.beamline import twin
 from whiteline.beamline.description import Beamline, DescriptionError, load
 from whiteline.beamline.description.simulation import SpeciesTable
 from whiteline.beamline.in_focus import readings_in_focus
+from whiteline.beamline.simulation.settings import beamline_settings
 from whiteline.beamline.species_of import near_edge
 from whiteline.sim.species import EdgeModel, modelled
 
@@ -132,6 +133,17 @@ def test_the_wrong_microscope(call: object, words: str) -> None:
     with pytest.raises(DescriptionError) as refused:
         call()  # type: ignore[operator]
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "channel"), [("txm", "incident"), ("nanoprobe", "incident"), ("nanoprobe", "transmitted")]
+)
+def test_a_counter_of_another_name_is_missed_by_its_table(name: str, channel: str, tmp_path: Path) -> None:
+    beamline = load(name)
+    channels = {f"my_{one}" if one == channel else one: what for one, what in beamline.counters.channels.items()}
+    renamed = beamline.model_copy(update={"counters": beamline.counters.model_copy(update={"channels": channels})})
+    with pytest.raises(DescriptionError, match=rf"lacks \[counters\.channels\.{channel}\], which a simulated"):
+        beamline_settings(renamed, tmp_path / "truth.h5")
 
 
 def test_a_missing_species_file(tmp_path: Path) -> None:

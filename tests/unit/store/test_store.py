@@ -323,6 +323,31 @@ def test_old_journals_are_forgotten(store: Store, engine: Any, tmp_path: Path) -
     assert not journal.exists()
 
 
+HOLDS = """
+import sqlite3, sys, time
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("PRAGMA locking_mode=EXCLUSIVE")
+held.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+time.sleep(1.0)
+held.execute("ROLLBACK")
+held.close()
+"""
+
+
+def test_a_database_that_another_process_holds_just_now_is_waited_for(beamline: Beamline, tmp_path: Path) -> None:
+    elsewhere = beamline.store.model_copy(update={"folder": tmp_path / "elsewhere"})
+    other = beamline.model_copy(update={"name": "other", "store": elsewhere})
+    (tmp_path / "elsewhere").mkdir()
+    database = elsewhere.tables_uri.removeprefix("sqlite:///")
+    command = [sys.executable, "-c", HOLDS, database]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        open_catalog(other)
+    assert holder.returncode == 0
+
+
 def test_a_catalog_that_cannot_be_opened_is_told_in_one_sentence(beamline: Beamline, tmp_path: Path) -> None:
     def of(**table: Any) -> Beamline:
         update = {"folder": tmp_path / "elsewhere"} | table

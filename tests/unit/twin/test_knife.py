@@ -35,3 +35,11 @@ def test_a_full_field_microscope_has_none(tmp_path: Path) -> None:
     path.write_text(f"{text}\n[simulation.knife]\nx_um = 0.0\nwidth_um = 9.0\n")
     with pytest.raises(DescriptionError, match=r"simulation.knife.* is for a scanning microscope"):
         load(str(path))
+
+
+def test_no_less_than_nothing_and_no_more_than_all_passes_along_a_path(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    places, paths = source.uniform(150.0, 300.0, 20_000), 10 ** source.uniform(-6, 0.5, 20_000)
+    passing = KNIFE.passing(places, source.uniform(10.0, 100.0, 20_000), paths)
+    assert passing.min() == 0.0
+    assert passing.max() == 1.0

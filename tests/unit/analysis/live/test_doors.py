@@ -123,6 +123,12 @@ def test_a_frame_whose_flat_comes_later_is_worked_out_on_demand(live: LiveXanes,
     assert live.shift.read()["live_shift_frame"]["value"] == 2
 
 
+def is_flat(pair: Any, made: Made) -> bool:
+    """Tell whether a document is an event of the planned flats."""
+    name, document = pair
+    return bool(name == "event" and document["descriptor"] == made.descriptors["flat"]["uid"])
+
+
 def test_a_flat_to_look_by_serves_the_frames_of_its_energy(made: Made) -> None:
     keys = ("data_keys", "object_keys", "configuration")
     made.streams["look_flat"] = made.bundle.compose_descriptor(
@@ -132,6 +138,12 @@ def test_a_flat_to_look_by_serves_the_frames_of_its_energy(made: Made) -> None:
     documents += [*made.point("flat", 0), *made.point("sample", 0)]
     documents += [*made.point("look_flat", 3, spoilt=True), *made.point("sample", 3)]
     first, second = cookbook_of(open_run(documents), Settings()).recipes.values()
+    # a resumed part may have none but those to look by
+    looks = [*made.point("look_flat", 4), *made.point("sample", 4)]
+    alone = [one for one in documents if not is_flat(one, made)]
+    (only, last) = list(cookbook_of(open_run([*alone, *looks]), Settings()).recipes.values())[-2:]
+    assert only.own_flat
+    assert last.own_flat
     assert first.own_flat
     assert second.own_flat
     assert first.flats != second.flats
