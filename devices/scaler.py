@@ -13,9 +13,11 @@ from ophyd import Component, EpicsSignal, EpicsSignalRO
 from ophyd.signal import EpicsSignalBase
 from ophyd.status import DeviceStatus, StatusBase
 
+from whiteline.analysis.calibration import DarkCalibration
 from whiteline.analysis.checks import require, require_positive
 from whiteline.devices.asking import ask_together, put_and_ask
 from whiteline.devices.auto_gain import SEARCH_BAND, SEARCH_DWELL_S, choose_gains
+from whiteline.devices.dark_rates import DarkRates
 from whiteline.devices.errands import Errand, Watchful
 from whiteline.devices.errors import DeviceError, Lost, Overdue, Refused
 from whiteline.devices.forecast import Forecast
@@ -52,6 +54,8 @@ class Scaler(Watchful):
         How long a count is to be [s].
     gains : Setting
         In force, in the order of the channels [V/A]; takes gains by channel, or "auto".
+    dark_calibration : DarkRates
+        Dark rates as a plan has measured them; taken over into those of the chambers.
     time : Computed
         How long the last count was [s].
     """
@@ -65,6 +69,7 @@ class Scaler(Watchful):
 
     dwell = Component(Setting, shown=lambda one: float(one.preset_time.get()), unit="s", kind="config")
     gains = Component(Setting, shown=lambda one: one.gains_in_force, unit="V/A", kind="omitted")
+    dark_calibration = Component(DarkRates, of=DarkCalibration, kind="config")
     time = Component(Computed, compute=lambda one: one.counted_s, unit="s", precision=4, kind="normal")
 
     def __new__(

@@ -10,6 +10,7 @@ from whiteline.plans.calibration.calibrate_magnification import calibrate_magnif
 from whiteline.plans.calibration.find_rotation_centre import find_rotation_centre
 from whiteline.plans.calibration.focus_series import focus_series
 from whiteline.plans.calibration.knife_edge import knife_edge
+from whiteline.plans.calibration.measure_dark_rates import measure_dark_rates
 from whiteline.plans.calibration.scan_osa import scan_osa
 from whiteline.plans.fly_raster import fly_raster
 from whiteline.plans.fly_raster_stack import fly_raster_stack
@@ -39,6 +40,7 @@ __all__ = [
     "fly_xanes",
     "focus_series",
     "knife_edge",
+    "measure_dark_rates",
     "mosaic",
     "raster",
     "raster_mosaic",

@@ -12,6 +12,7 @@ from event_model import DataKey
 
 from whiteline.analysis.calibration import (
     Calibration,
+    DarkCalibration,
     EnergyCalibration,
     FocusCalibration,
     MagnificationCalibration,
@@ -34,7 +35,7 @@ class Calibrated:
     ----------
     of : str
         What was calibrated, as the beamline calls it: "monochromator", "zone_plate", "undulator.gap", "magnification",
-        "sample.rotation";
+        "sample.rotation", "counters";
         or what was measured, such as "probe".
     calibration : Calibration or None
         The result; None where there is none, or the result is no calibration of a device.
@@ -91,6 +92,9 @@ def quantities_of(calibration: Calibration) -> tuple[dict[str, Quantity], tuple[
         if calibration.tilt_mrad is not None and calibration.tilt_error_mrad is not None:
             values["tilt"] = (calibration.tilt_mrad, calibration.tilt_error_mrad, "mrad")
         return values, ()
+    if isinstance(calibration, DarkCalibration):
+        found = {f"{name} at {gain:g} V/A": (rate, error, "1/s") for name, gain, rate, error in calibration.rows}
+        return found, ()
     if isinstance(calibration, Table):
         rows = zip(calibration.energies, calibration.positions, calibration.errors, strict=True)
         return {f"at {at:.8g} eV": (position, error, calibration.unit) for at, position, error in rows}, ()

@@ -310,3 +310,38 @@ def test_a_lost_ioc_is_told_at_once_and_back_it_counts_again(ca, twin: Simulated
     found = counted(counters)
     assert found["time"] == 0.25
     assert found["incident_counts"] == ca.get("TXM:scaler.S2") > 0
+
+
+def test_dark_rates_are_measured_with_the_shutter_closed_and_are_there_at_the_next_start(  # type: ignore[no-untyped-def]
+    twin: Simulated, ca, keep, tmp_path
+) -> None:
+    from bluesky import RunEngine
+
+    from whiteline.beamline.build import build
+    from whiteline.beamline.kept_calibrations import KeptCalibrations
+    from whiteline.plans import measure_dark_rates
+
+    devices, kept = keep(build(twin.beamline)), KeptCalibrations(tmp_path)
+    engine = RunEngine({}, context_managers=[])
+    engine.subscribe(kept)
+    ca.put("TXM:shutter:command", "Open")
+    engine(measure_dark_rates(devices.counters, shutter=devices.fast_shutter, gains={"incident": [1e8, 1e9]}))
+    assert not kept.troubles
+    rates = devices.counters.dark_calibration.calibration.by_channel
+    # 1 pA × gain × 1e5 /s/V
+    assert rates["incident"] == {1e8: pytest.approx(10, abs=1.0), 1e9: pytest.approx(100, abs=1.0)}
+    assert rates["reference"] == {GAINS["reference"]: pytest.approx(0, abs=1.0)}
+    assert ca.get("TXM:shutter:status", as_string=True) == "Closed"
+    assert devices.counters.gains_in_force == (GAINS["incident"], GAINS["reference"])
+    assert devices.counters.dwell.get() == 0.5
+    again = keep(build(twin.beamline, calibrations=kept.newest())).counters
+    assert again.incident.dark_rate(1e9) == rates["incident"][1e9]
+    assert math.isnan(again.incident.dark_rate(1e5))
+    # what was told by hand stays where nothing was measured
+    again.change({"dark_rates": {"incident": {1e5: 3.0, 1e9: 4.0}}}).wait(LONG_S)
+    again.dark_calibration.put(devices.counters.dark_calibration.get())
+    assert again.incident.dark_rate(1e5) == 3.0
+    assert again.incident.dark_rate(1e9) == rates["incident"][1e9]
+    with pytest.raises(ValueError, match="there is no channel 'nobody'; there are incident, reference"):
+        again.dark_calibration.set(devices.counters.dark_calibration.get().replace("incident", "nobody"))
+    ca.put("TXM:shutter:command", "Open")

@@ -102,3 +102,9 @@ def scan_osa(line: Any) -> MsgGenerator[Any]:
         [line.fluorescence], line.aperture, shutter=line.shutter, signal="fluorescence_Ni_Ka", points=17, rounds=1,
         dwell_s=0.1,
     )  # fmt: skip
+
+
+def measure_dark_rates(line: Any) -> MsgGenerator[Any]:
+    """At two gains of one channel, and one of the other."""
+    gains = {"incident": [1e6, 1e8], "transmitted": [1e7]}
+    return plans.measure_dark_rates(line.counters, shutter=line.shutter, gains=gains, dwell_s=0.1, counts=2)

@@ -9,6 +9,7 @@ import calibration_cases as calibrations
 import fly_cases as flying
 from bluesky.utils import MsgGenerator
 from calibration_cases import through_aperture
+from dark_fakes import DarkLine
 from fakes import Fake, FakeAxis, FakeBeamline, Finished, World, finished
 from fly_fakes import FlyBeamline
 
@@ -237,6 +238,7 @@ CASES = [
     ),
     Case("focus_series", calibrations.focus_series, line=calibrations.full_field, every=20),
     Case("knife_edge", calibrations.knife_edge, line=calibrations.scanning, every=20),
+    Case("measure_dark_rates", calibrations.measure_dark_rates, line=DarkLine, every=2),
     Case("scan_osa", calibrations.scan_osa, signal=through_aperture, line=calibrations.ApertureLine, every=40),
 ]
 """All of them."""

@@ -107,6 +107,7 @@ CALIBRATIONS: dict[str, dict[str, Any]] = {
         "detectors": ["counters"], "axis": "sample_x", "edge_range": [-1.0, 1.0, 41], "signal": "counters_incident",
         "dwell_s": 0.1, **SHUTTER,
     },
+    "measure_dark_rates": {"counters": "counters", "gains": {"incident": [1e6, 1e7]}, **SHUTTER},
     "scan_osa": {"detectors": ["counters"], "aperture": "aperture", **SHUTTER},
 }  # fmt: skip
 """Of plans that ask for devices that the fakes of this file have not: what is accepted, not what runs."""

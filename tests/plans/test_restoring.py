@@ -112,21 +112,23 @@ def test_a_device_that_failed_to_unstage_is_told_though_it_takes_itself_for_unst
 
 
 def test_an_axis_that_cannot_be_stopped_keeps_its_step_from_being_done_only_once() -> None:
-    line, stops = FakeBeamline(), list[float]()
+    line, stops, tried = FakeBeamline(), list[float](), list[int]()
 
     def lost(*, success: bool = False) -> None:
         stops.append(line.world.positions["x"])
         raise Broken("sample_x has gone")
 
     def interrupted() -> Iterator[Any]:
+        tried.append(len(stops))
         yield from bps.mv(line.sample.x, 3.0)
-        if not stops:
+        if len(tried) == 1:
             line.sample.x.stop = lost
             raise RequestAbort
 
     def plan() -> Iterator[Any]:
         yield from bps.null()
 
-    RunEngine({}, context_managers=[])(restoring(plan(), [Step("put sample_x back", interrupted)]))  # type: ignore[arg-type]
+    steps = [Step("put sample_x back", interrupted)]  # type: ignore[arg-type]
+    RunEngine({}, context_managers=[])(restoring(plan(), steps))  # type: ignore[arg-type]
     assert line.world.positions["x"] == 3.0
-    assert len(stops) == 1
+    assert tried == [0, 1], "begun anew after one try to stop it"

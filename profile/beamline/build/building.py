@@ -23,8 +23,8 @@ def build(
     beamline : Beamline
         Its description.
     calibrations : mapping of str to Calibration or None
-        What was measured, by what it is of: "monochromator", "undulator.gap", "zone_plate", "detector.z" and
-        "magnification". What is not given is taken from the design.
+        What was measured, by what it is of: "monochromator", "undulator.gap", "zone_plate", "detector.z",
+        "magnification" and "counters". What is not given is taken from the design.
 
     make_folders : bool
         Whether the folders that clients read the detectors' files from are made where they are missing.
@@ -43,7 +43,7 @@ def build(
     """
     measured = calibrations or {}
     require_known(measured)
-    detectors = detectors_of(beamline, make_folders=make_folders)
+    detectors = detectors_of(beamline, measured, make_folders=make_folders)
     others = surroundings_of(beamline) | beam_of(beamline) | optics_of(beamline, measured)
     known = others | {"sample": sample_stage(beamline.sample)} | detectors
     flying = flying_of(beamline, known, make_folders=make_folders)

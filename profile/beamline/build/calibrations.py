@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from whiteline.analysis.calibration import (
     Calibration,
+    DarkCalibration,
     EnergyCalibration,
     FocusCalibration,
     MagnificationCalibration,
@@ -25,6 +26,7 @@ KINDS: Mapping[str, type[Calibration]] = {
     "detector.z": Table,
     "magnification": MagnificationCalibration,
     "sample.rotation": RotationCalibration,
+    "counters": DarkCalibration,
 }
 """What can be calibrated, and by what kind of calibration. That of the rotation is kept, but no device holds it."""
 

@@ -1,7 +1,10 @@
 """Detectors, with the folders that their IOCs write into; and the ring and the voltage source, which detect nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from whiteline.analysis.calibration import Calibration, DarkCalibration
+from whiteline.beamline.build.calibrations import given
 from whiteline.beamline.build.site_classes import class_of
 from whiteline.beamline.description import Beamline
 from whiteline.beamline.description.detectors import Files
@@ -31,7 +34,9 @@ def make_folder(files: Files) -> None:
         ) from error
 
 
-def detectors_of(beamline: Beamline, *, make_folders: bool = True) -> dict[str, Any]:
+def detectors_of(
+    beamline: Beamline, calibrations: Mapping[str, Calibration], *, make_folders: bool = True
+) -> dict[str, Any]:
     """Return all that counts or takes pictures, by name."""
     counters = beamline.counters
     found: dict[str, Any] = {
@@ -46,6 +51,8 @@ def detectors_of(beamline: Beamline, *, make_folders: bool = True) -> dict[str, 
             largest_V=counters.largest_V,
         )
     }
+    if (dark := given(calibrations, "counters", DarkCalibration)) is not None:
+        found["counters"].dark_calibration.put(dark)
     if (camera := beamline.camera) is not None:
         if make_folders:
             make_folder(camera.files)

@@ -218,13 +218,14 @@ def _dose_given(run: Run) -> tuple[float, float] | None:
     given, untold, newest = 0.0, 0, nan
     for part in run.parts or (run,):
         dose, counted = 0.0, 0
-        for told in part.streams["passes"].points if "passes" in part.streams else ():
-            by_then = sum(point.time <= told.time for point in part.points)
+        taken, told_of = (part.streams[name].points if name in part.streams else () for name in ("primary", "passes"))
+        for told in told_of:
+            by_then = sum(point.time <= told.time for point in taken)
             if isfinite(now := float(told.data["passes_dose"])) and by_then > counted:
                 newest = (now - dose) / (by_then - counted)
                 dose, counted = now, by_then
         given += dose
-        untold += len(part.points) - counted
+        untold += len(taken) - counted
     return (given + untold * newest, newest) if newest > 0 else None
 
 

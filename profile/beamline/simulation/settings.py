@@ -116,7 +116,7 @@ def beamline_settings(beamline: Beamline, truth: Path) -> BeamlineSettings:
         if spectrometer
         else None,
         bias=BiasSettings(bias.prefix, bias.low_V, bias.high_V) if bias else None,
-        capture=_capture(beamline, beamline.capture, chambers) if beamline.capture else None,
+        capture=_capture(beamline, beamline.capture, names) if beamline.capture else None,
         prefix=_prefix(beamline),
         truth=truth,
     )

@@ -81,11 +81,13 @@ def test_what_was_predicted_of_the_whole_is_not_told_of_the_rest() -> None:
 def test_what_is_left_of_a_dose_budget_goes_over_to_the_run_that_goes_on() -> None:
     def part(points: int, *doses: float) -> Any:
         """A part with a point each second, and a pass told of after each ten of them."""
+        taken = [SimpleNamespace(time=1.0 * n) for n in range(points)]
         told = [SimpleNamespace(data={"passes_dose": one}, time=10.0 * n + 9.5) for n, one in enumerate(doses)]
+        streams = {"primary": SimpleNamespace(points=taken)} | (
+            {"passes": SimpleNamespace(points=told)} if told else {}
+        )
         return SimpleNamespace(
-            name="run 7", start={"planned": {"primary": 80}}, parts=(),
-            points=[SimpleNamespace(time=1.0 * n) for n in range(points)],
-            streams={"passes": SimpleNamespace(points=told)} if told else {},
+            name="run 7", start={"planned": {"primary": 80}}, points=taken, streams=streams, parts=()
         )  # fmt: skip
 
     def whole(*parts: Any) -> Any:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from whiteline.analysis.calibration import (
     Calibration,
+    DarkCalibration,
     EnergyCalibration,
     FocusCalibration,
     MagnificationCalibration,
@@ -55,6 +56,7 @@ EVERY_KIND = [
     focus(),
     MagnificationCalibration(factor=1.01, error=0.001, **BASICS),
     RotationCalibration(position=3.2, error=0.01, tilt_mrad=-0.5, tilt_error_mrad=0.1, **BASICS),
+    DarkCalibration(rows=(("incident", 1e6, 12.0, 0.5), ("incident", 1e7, 110.0, 2.0)), **BASICS),
     table(),
 ]
 
@@ -71,7 +73,7 @@ def test_json_brings_back_the_same(calibration: Calibration) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "colour"}, "kinds are energy, focus, magnification, rotation, table"),
+        ({"kind": "colour"}, "kinds are dark rates, energy, focus, magnification, rotation, table"),
         ({"offset": None}, "must be a finite number"),
         ({"offset": "much"}, "could not convert"),
         ({"covariance": 5}, "must be 2 × 2"),
@@ -102,6 +104,31 @@ def test_what_is_no_calibration_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
         calibration_from_json(text)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ((), "are none"),
+        ((("incident", 1e6, 12.0),), "must be channel, gain, dark rate and error"),
+        (((7, 1e6, 12.0, 1.0),), "must be channel, gain, dark rate and error"),
+        ((("incident", 0.0, 12.0, 1.0),), "gain of incident"),
+        ((("incident", 1e6, -1.0, 1.0),), "must not be negative"),
+        ((("incident", 1e6, float("nan"), 1.0),), "dark rate of incident"),
+        ((("incident", 1e6, 12.0, 0.0),), "error of the dark rate of incident"),
+        ((("incident", 1e6, 12.0, 1.0), ("incident", 1e6, 13.0, 1.0)), "name a channel and gain twice"),
+    ],
+)
+def test_dark_rates_that_cannot_be_are_refused(rows: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        DarkCalibration(rows=rows, **BASICS)
+
+
+def test_dark_rates_that_were_measured_anew_replace_those_of_before() -> None:
+    before = DarkCalibration(rows=(("incident", 1e6, 12.0, 0.5), ("incident", 1e7, 110.0, 2.0)), **BASICS)
+    newer = (("incident", 1e7, 90.0, 1.0), ("transmitted", 1e6, 7.0, 1.0))
+    both = DarkCalibration(rows=(*before.not_in(newer), *newer), **BASICS)
+    assert both.by_channel == {"incident": {1e6: 12.0, 1e7: 90.0}, "transmitted": {1e6: 7.0}}
 
 
 @given(st.floats(5000, 15000), st.floats(-0.2, 0.2), st.floats(-1e-3, 1e-3))
