@@ -5,7 +5,8 @@ where F(E) = OD(E) − background(E) − jump / 2 crosses zero. For a spectrum t
 same combination of the F of each, F(E) = Σ s_j f_j(E) with the scores s. The f_j are cubic splines of energy, computed
 once; each pixel only combines them and finds its zero. To first order the zero moves by −Σ f_j(E) δs_j / F′(E), which
 with the covariance of the scores gives the standard error, that of background and jump included. What the noise of
-the learnt components adds is in it: see `Projection.leverages`.
+the learnt components adds is in it: see `Projection.leverages`. To second order noise moves the mean of the zero, too,
+by cov(F, F′) / F′² − F″ var(F) / (2 F′³): that is taken back, as far as it is no more than the standard error.
 """
 
 from typing import Any
@@ -26,6 +27,7 @@ from whiteline.analysis.maps.principal import Projection, learnt
 from whiteline.analysis.maps.spline_pieces import (
     at_knot,
     combined,
+    shared,
     spline_pieces,
     spread,
     square_of_pieces,
@@ -122,7 +124,7 @@ def _crossings(
 ) -> tuple[Array, Array, Array]:
     number, pixels = scores.shape
     value, error = np.full(pixels, np.nan), np.full(pixels, np.nan)
-    good, row = np.zeros(pixels, np.bool_), np.empty(number)
+    good, row, slopes = np.zeros(pixels, np.bool_), np.empty(number), np.empty(number)
     first, zero = np.full(pixels, -1, np.int32), np.float32(0)
     before, after = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     at_knot(heights, knots.size - 1, scores, after)
@@ -148,9 +150,12 @@ def _crossings(
                 row[j] = pieces[piece, 3, j] + offset * (
                     pieces[piece, 2, j] + offset * (pieces[piece, 1, j] + offset * pieces[piece, 0, j])
                 )
-            variance = spread(row, covariance, pixel) + weighted(learning, pixel, outside, piece, offset)
-            value[pixel] = knots[piece] + offset
-            error[pixel] = np.sqrt(variance) / slope
+                slopes[j] = pieces[piece, 2, j] + offset * (2 * pieces[piece, 1, j] + 3 * offset * pieces[piece, 0, j])
+            noise = spread(row, covariance, pixel)
+            error[pixel] = np.sqrt(noise + weighted(learning, pixel, outside, piece, offset)) / slope
+            bend = 2 * cubic[1, pixel] + 6 * offset * cubic[0, pixel]
+            moved = (shared(row, slopes, covariance, pixel) - bend * noise / (2 * slope)) / slope**2
+            value[pixel] = knots[piece] + offset - min(max(moved, -error[pixel]), error[pixel])
             good[pixel] = True
     return value, error, good
 

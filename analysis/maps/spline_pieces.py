@@ -127,6 +127,18 @@ def spread(row: Array, covariance: Array, pixel: int) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def shared(first: Array, second: Array, covariance: Array, pixel: int) -> float:
+    """Return the covariance of Σ first_j s_j and Σ second_j s_j in a pixel; see `spread`."""
+    total, place = 0.0, 0
+    for j in range(first.size):
+        for i in range(j):
+            total += (first[i] * second[j] + first[j] * second[i]) * covariance[place + i, pixel]
+        total += first[j] * second[j] * covariance[place + j, pixel]
+        place += j + 1
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def combined(pieces: Array, piece: int, scores: Array, pixel: int) -> tuple[float, float, float, float]:
     """Return the four coefficients of one piece of the spline of a pixel: those of each component times its score."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0

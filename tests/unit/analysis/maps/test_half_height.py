@@ -109,6 +109,23 @@ def test_edge_energy_of_sharp_particles_is_right_within_its_errors(seed: int, nu
     assert np.nanmedian(edge.error) < 0.05 * np.sqrt(20_000 / counts)
 
 
+def test_noise_moves_no_mean_of_many_pixels(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    spectra = np.stack([species(NI, 0.0, 0.9), species(NI, 2.0, 0.7)])
+    clean = np.tensordot(spectra.T, sharp_amounts(source, 2, 96), axes=1)
+    learnt = clean + source.normal(0, 1e-4, clean.shape)
+    projection = Projection.learn(NI, learnt, np.full_like(clean, 1e-8), components=2)
+    alike = np.tensordot(spectra.T, np.full((2, 200, 200), 0.3), axes=1)
+    noisy = alike + source.normal(0, 0.1, alike.shape)
+    edge = half_height(NI, noisy, np.full_like(alike, 0.01), EDGE, projection=projection, least_jump_over_noise=3.0)
+    truth = independent(NI, alike[:, :1, 0], EdgeNormalisation(EDGE), (-20, 40))[0]
+    assert edge.valid.mean() > 0.99
+    assert np.nanmedian(edge.error) == pytest.approx(np.nanstd(edge.value), rel=0.05)
+    assert 0.25 < np.nanmedian(edge.error) < 0.4
+    # the mean of all is known by 0.0016 eV; to first order alone it would lie 0.02 eV too high
+    assert abs(np.nanmean(edge.value) - truth) < 0.01
+
+
 def test_other_lists_of_energies_and_any_order_serve_as_well(seed: int) -> None:
     source = np.random.default_rng(seed)
     energy = np.sort(
