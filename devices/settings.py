@@ -143,12 +143,17 @@ class _Put:
 
     def __init__(self, signal: Any, wanted: Any, wake: Callable[[], None]) -> None:
         self._signal, self._wanted, self._wake = signal, wanted, wake
-        self._shown = signal.get()
+        self._told: list[Any] = []
         self._token = signal.subscribe(self._look, run=False)
 
     def _look(self, *, value: Any = None, **_: Any) -> None:
-        self._shown = value
+        self._told[:] = [value]
         self._wake()
+
+    @property
+    def _shown(self) -> Any:
+        # as long as nothing is told, what the signal has: another setting may have changed it just before
+        return self._told[0] if self._told else self._signal.get()
 
     def is_shown(self, rtol: float) -> bool:
         return _alike(self._signal, self._shown, self._wanted, rtol)

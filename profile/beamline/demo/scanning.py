@@ -39,6 +39,9 @@ GAINS = {"incident": 1e9, "transmitted": 1e8, "reference": 1e8}
 BEYOND_EV = 50.0
 """An energy so far beyond the edge excites its lines [eV]."""
 
+FOIL_PASSES = 4
+"""Fine scans of the foil: few pixels have few photons, so what all of them are off by is not to be added to that."""
+
 EDGE_UM, EDGE_POINTS = 0.6, 21
 """Half of a scan over the knife, and its places: the spot in focus is as wide as from one to the next."""
 
@@ -70,7 +73,7 @@ def calibrations(session: Any, element: str, edge: str, energies: list[float]) -
     devices, knife_um = session.devices, session.beamline.simulation.knife.x_um
     energy = calibrate_energy(
         devices.counters, devices.energy, devices.mono, devices.foil_wheel, [element], shutter=devices.fast_shutter,
-        edge=edge,
+        edge=edge, passes=FOIL_PASSES,
     )  # fmt: skip
     focus = calibrate_focus(
         [devices.counters],
