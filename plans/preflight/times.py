@@ -23,9 +23,10 @@ FACTORS = 0.2, 5.0
 """A factor beyond says that something else was measured."""
 
 DEFAULT_OFFSETS_S: Mapping[str, float] = {
-    "set": 0.02, "trigger": 0.05, "stage": 0.2, "unstage": 0.2, "prepare": 0.1, "kickoff": 0.05, "complete": 0.1,
+    "set": 0.02, "trigger": 0.05, "stage": 0.2, "unstage": 0.2, "prepare": 0.03, "kickoff": 0.01, "complete": 0.04,
 }  # fmt: skip
-"""What an action takes besides its computed time where nothing was measured [s]."""
+"""What an action takes besides its computed time where nothing was measured [s]. All around a line that is flown takes
+0.11 s on the simulated beamlines, shutter and verification included."""
 
 DEFAULT_MESSAGES_S: Mapping[str, float] = {
     "read": 0.001, "create": 0.0003, "save": 0.002, "checkpoint": 0.0004, "set": 0.002, "trigger": 0.002,
