@@ -79,7 +79,6 @@ class Beamline(Table):
     capture: Capture | None = None
     beam: Beam | None = None
     store: Store = Field(default_factory=Store)
-    roles: dict[str, str] = Field(default_factory=dict)
     dose_budgets_Gy: dict[Formula, Positive] = Field(default_factory=dict)
     simulation: Simulation | None = None
 
@@ -139,12 +138,6 @@ class Beamline(Table):
             )
         if self.simulation is not None and self.simulation.knife is not None and self.kind != "scanning":
             raise ValueError("[simulation.knife] is for a scanning microscope; take the table out of this one")
-        return self
-
-    @model_validator(mode="after")
-    def _roles(self) -> Self:
-        for role, path in self.roles.items():
-            self.axis(path, f"[roles] {role}")
         return self
 
     @model_validator(mode="after")

@@ -68,7 +68,7 @@ def test_shipped_descriptions_are_right(name: str) -> None:
          "site.toml: [zone_plate.z] must reach 30.4282 to 73.0277 mm"),
         ('channel = "reference"', 'channel = "refrence"',
          "site.toml: [foil_wheel] channel 'refrence' is no counter; counters are incident, reference"),
-        ('x = "sample.fine.x"', 'x = "sample.fine.w"', "site.toml: [roles] x = 'sample.fine.w' is no axis; axes are"),
+        ("[dose_budgets_Gy]", '[roles]\nx = "sample.fine.x"\n\n[dose_budgets_Gy]', "site.toml: unknown key 'roles'"),
         ('pv = "TXM:sample:fine:y"', 'pv = "TXM:sample:fine:x"',
          "site.toml: [sample.fine.y] and [sample.fine.x] have the same pv 'TXM:sample:fine:x'; each device has"),
         ("sensor = [2048, 2048]", "sensor = [2048, 0]",
