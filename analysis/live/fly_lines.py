@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from whiteline.analysis.fluorescence.dead_time import correct_dead_time
 from whiteline.analysis.fly.binning import Binned
+from whiteline.analysis.fly.centring import centred
 from whiteline.analysis.fly.grid import Grid
 from whiteline.analysis.fly.steady_beam import steadied
 from whiteline.analysis.live.results import FrameFound
@@ -36,6 +37,9 @@ Numbers = NDArray[np.float64]
 
 FEWEST_PULSES = 8
 """Of a line by which the scatter of the beam is told."""
+
+UNMOVED_PX = 0.005
+"""A map that has moved by less is not added anew: no slope is so steep that it would show [px]."""
 
 MEDIAN_OF_CHI2 = 0.4549
 """Median of the square of a standard normal number."""
@@ -78,8 +82,8 @@ class FlyLines:
     Attributes
     ----------
     moved : dict of int to FrameFound or None
-        By how much whole maps were found to have moved against the first one, by their number; None if that is not
-        known.
+        By how much whole maps were found to have moved against the first one, as they were taken, by their number; None
+        if that is not known.
     """
 
     def __init__(self, incident: str | None = None) -> None:
@@ -132,25 +136,34 @@ class FlyLines:
         coverage = np.array([one.coverage for one in planes])
         return FlyMaps(self._grid, found, coverage if len(shape) == 3 else coverage[0], table.troubles, counted)
 
-    def bring_back(self, plane: int, found: FrameFound | None, shape: tuple[int, ...]) -> None:
-        """Note by how much a map has moved, and bring it back onto the first one: its lines are added anew.
+    def bring_back(
+        self, plane: int, by_px: tuple[float, float], unsure_px: tuple[float, float], shape: tuple[int, ...]
+    ) -> None:
+        """Bring a map back onto the first one: its lines are added anew, unless it lies there already.
 
         Parameters
         ----------
         plane : int
             Which map.
-        found : FrameFound or None
-            Its shift; it stays where it is if that is not to be believed.
+        by_px : (float, float)
+            How far its content, as it was taken, has moved along y and x [px].
+        unsure_px : (float, float)
+            How well that is known, one standard error [px].
         shape : tuple of int
             Of the raster.
         """
-        self.moved[plane] = found
-        if found is None or not found.trusted or self._grid is None:
+        assert self._grid is not None
+        self._unsure[plane] = unsure_px
+        if max(abs(new - old) for new, old in zip(by_px, self.back_px(plane), strict=True)) < UNMOVED_PX:
             return
-        self._back[plane] = found.shift_y * self._grid.step_y, found.shift_x * self._grid.step_x
-        self._unsure[plane] = found.shift_error_y, found.shift_error_x
-        del self._sums[plane]
+        self._back[plane] = by_px[0] * self._grid.step_y, by_px[1] * self._grid.step_x
+        self._sums.pop(plane, None)
         self._added = {line: place for line, place in self._added.items() if (line - 1) // shape[-2] != plane}
+
+    @property
+    def step_um(self) -> Numbers:
+        """Size of a pixel along y and x [µm]; NaN as long as nothing was added."""
+        return np.array([np.nan, np.nan] if self._grid is None else [self._grid.step_y, self._grid.step_x])
 
     def back_px(self, plane: int) -> tuple[float, float]:
         """Return by how much a map was brought back (y, x) [px]."""
@@ -234,8 +247,10 @@ def _per_beam_of_line(
         mean = np.full((len(light), 1), np.nan)
         mean[known, 0] = np.nanmean(light[known], axis=1)
         scale = reference / np.where(mean > 0, mean, np.nan)
-        value.append(raw.value * scale)
-        variance.append(noise * (raw.error * scale) ** 2)
+        found = Map.masked(raw.name, raw.unit, raw.value * scale, np.sqrt(noise) * raw.error * scale, raw.valid)
+        found = centred(found, *one.offsets)
+        value.append(found.value)
+        variance.append(found.error**2)
     return np.array(value), np.array(variance)
 
 

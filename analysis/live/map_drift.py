@@ -40,11 +40,8 @@ def drift_of_map(
     """
     if newest < 1 or not lines:
         return None
-    shows = {key: _contrast(value[0], variance[0]) for key, (value, variance) in lines.items()}
-    value, _ = lines[max(shows, key=shows.__getitem__)]
-    # of a run that goes on with another one, the first maps are in that one
-    first = next((one for one in value[:newest] if np.isfinite(one).all()), value[0])
-    last = value[newest]
+    value, _ = showing_most(lines)
+    first, last = value[first_whole(value[:newest])], value[newest]
     if min(first.shape) < SMALLEST_SIDE or not (np.isfinite(first).all() and np.isfinite(last).all()):
         return None
     found = Reference.of(first.astype(np.float32)).shift(last.astype(np.float32))
@@ -67,6 +64,21 @@ def drift_of_map(
         detail_error=np.nan,
         time=time,
     )
+
+
+def showing_most(lines: Mapping[str, tuple[Numbers, Numbers]]) -> tuple[Numbers, Numbers]:
+    """Return maps and variance of the line that varies most beyond its noise at the first energy."""
+    shows = {key: _contrast(value[0], variance[0]) for key, (value, variance) in lines.items()}
+    return lines[max(shows, key=shows.__getitem__)]
+
+
+def first_whole(value: Numbers) -> int:
+    """Return which map is the first without a missing pixel; 0 if none is.
+
+    Of a run that goes on with another one, the first maps are in that one.
+    """
+    whole = np.isfinite(value).all(axis=(1, 2))
+    return int(np.argmax(whole))
 
 
 def _contrast(value: Numbers, variance: Numbers) -> float:

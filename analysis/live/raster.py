@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from whiteline.analysis.live.fly_lines import FlyLines, FlyMaps
+from whiteline.analysis.live.bringing_back import bring_back
+from whiteline.analysis.live.fly_lines import FlyLines
 from whiteline.analysis.live.fraction_fit import Misfit, error_found, misfit_of_sample
 from whiteline.analysis.live.map_drift import drift_of_map
 from whiteline.analysis.live.mean_spectrum import mean_spectrum
@@ -58,8 +59,8 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
     if FLY in run.streams:
         fly_lines = fly_lines or FlyLines(settings.incident)
         flown = fly_lines.follow(run)
-        if len(shape) == 3 and _brought_back(run, shape, flown, fly_lines, settings):
-            flown = fly_lines.follow(run)
+        if len(shape) == 3:
+            flown = bring_back(run, shape, flown, fly_lines, register=settings.register)
         lines, troubles = dict(flown.lines), list(flown.troubles)
     else:
         lines = {key: _line(run, key, shape, settings) for key in run.lines}
@@ -123,21 +124,6 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
         troubles=tuple(troubles),
         provenance=provenance_of(settings, run.uid),
     )
-
-
-def _brought_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyLines, settings: Settings) -> bool:
-    """Bring back the maps that are complete by now onto the first one; tell whether there are any."""
-    energies, size = _energies(run, shape), int(np.prod(shape[1:]))
-    pixels = pixels_of(run.start, run.points.seq_nums, shape)
-    counts = np.bincount(pixels[pixels >= 0] // size, minlength=shape[0])
-    fresh = [int(one) for one in np.flatnonzero(counts == size) if one and int(one) not in fly_lines.moved]
-    for plane in fresh:
-        energy = np.nan if energies is None else float(energies[plane])
-        shows = {**flown.lines, **{f"{key} of a steady beam": pair for key, pair in flown.counted.items()}}
-        found = drift_of_map(shows, plane, energy, float(run.points.times.max()))
-        fly_lines.bring_back(plane, found if settings.register else None, shape)
-        fly_lines.moved[plane] = found
-    return bool(fresh)
 
 
 def _chosen(run: Run, lines: Mapping[str, object], settings: Settings) -> str:

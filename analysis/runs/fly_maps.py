@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whiteline.analysis.runs.fly_table import COUNTS, MEAN, Numbers
-from whiteline.analysis.runs.pulses import Pulses
+from whiteline.analysis.runs.pulses import Pulses, require_pulses
 from whiteline.analysis.runs.unreadable import UnreadableRun
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ def followed(pulses: Pulses, lines: slice = slice(None)) -> tuple[Numbers, Numbe
                 moved = dict(zip(maps.seq_nums.tolist(), maps.numbers(key).tolist(), strict=True))
                 found[axis] = [moved.get(int(one - 1) // int(shape[-2]) + 1, 0.0) for one in numbers]
     return found[0], found[1]
+
+
+def moved_um(run: "Run") -> Numbers:
+    """Return by how much the region of each map followed the sample (y, x) [µm], shape (E, 2); NaN without a line."""
+    number, rows = (run.raster_shape or (1, 1))[:2]
+    found = np.full((number, 2), np.nan)
+    found[(run.fly.lines - 1) // rows] = np.stack(followed(require_pulses(run.points)), axis=1)
+    return found
 
 
 def places_of(pulses: Pulses, lines: slice = slice(None)) -> tuple[Numbers, Numbers]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whiteline.analysis.fly.grid import Grid
-from whiteline.analysis.runs.fly_maps import followed, places_of, planned_or_measured
+from whiteline.analysis.runs.fly_maps import moved_um, places_of, planned_or_measured
 from whiteline.analysis.runs.hdf5 import opened
 from whiteline.analysis.runs.places import FrameFile
 from whiteline.analysis.runs.pulses import require_pulses
@@ -155,14 +155,6 @@ def _filled(first: Numbers, grid: Grid) -> Numbers:
     steps = np.stack([-down * grid.step_y, -along * grid.step_x])
     middle = np.array([float((first[axis] - steps[axis])[known].mean()) for axis in range(2)])
     return np.where(known, first, steps + middle[:, None, None])
-
-
-def moved_um(run: Run) -> Numbers:
-    """Return by how much each map followed the sample (y, x) [µm], shape (E, 2); NaN of one that has no line."""
-    number, rows = (run.raster_shape or (1, 1))[:2]
-    found = np.full((number, 2), np.nan)
-    found[(run.fly.lines - 1) // rows] = np.stack(followed(require_pulses(run.points)), axis=1)
-    return found
 
 
 def _of_planes(values: Numbers, plane: NDArray[np.int64], lit: NDArray[np.bool_], number: int, of: object) -> Numbers:

@@ -20,10 +20,11 @@ from whiteline.analysis.maps.edge_jump import EdgeNormalisation
 from whiteline.analysis.maps.half_height import half_height
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.white_line import white_line
+from whiteline.analysis.runs.fly_maps import moved_um
 from whiteline.analysis.runs.run import Run
 from whiteline.beamline.score.edges import EdgeScore, edge_score
 from whiteline.beamline.score.fractions import rms, score_fractions, valid_pixels
-from whiteline.beamline.score.raster_truth import moved_um, read_raster_truth
+from whiteline.beamline.score.raster_truth import read_raster_truth
 from whiteline.beamline.score.scored import Scored, card_of
 from whiteline.beamline.score.truth import NoTruth, RunTruth
 

@@ -12,7 +12,6 @@ from test_fly_runs import UNITS, line_of, md_of
 
 from whiteline.analysis.live import LiveXanes, analyse
 from whiteline.analysis.live.fly_lines import FlyLines
-from whiteline.analysis.live.results import FrameFound
 from whiteline.analysis.runs import open_run
 from whiteline.analysis.spectrum_files import Spectrum
 
@@ -152,12 +151,7 @@ def test_errors_of_a_map_that_was_brought_back_hold_how_well_its_shift_is_known(
     documents += run.end()
     opened, unsure, lines = open_run(documents), (0.3, 0.1), FlyLines()
     value, before = (one[1] for one in lines.follow(opened).lines["capture_Ni_Ka"])  # of the second map
-    here = dict.fromkeys(("scale", "sharpness", "sharpness_error", "detail", "detail_error"), np.nan)
-    found = FrameFound(
-        number=2, energy=8400.0, shift_y=0.0, shift_x=0.0, shift_error_y=unsure[0], shift_error_x=unsure[1],
-        confidence=0.9, trusted=True, used_y=0.0, used_x=0.0, time=0.0, **here,
-    )  # fmt: skip
-    lines.bring_back(1, found, (2, 12, 48))
+    lines.bring_back(1, (0.0, 0.0), unsure, (2, 12, 48))
     _, after = (one[1] for one in lines.follow(opened).lines["capture_Ni_Ka"])
     inner = (slice(1, -1), slice(1, -1))
     slopes = [np.gradient(value, axis=axis)[inner] for axis in (0, 1)]

@@ -12,6 +12,7 @@ from test_fly_runs import UNITS, line_of, md_of
 from whiteline.analysis.deadtime import counted_rate
 from whiteline.analysis.live import analyse
 from whiteline.analysis.live.fly_lines import scatter_over_poisson
+from whiteline.analysis.live.map_drift import drift_of_map
 from whiteline.analysis.live.planes import Planes
 from whiteline.analysis.runs import open_run
 
@@ -137,3 +138,33 @@ def test_what_a_sample_has_drifted_while_a_map_was_flown_is_taken_out_of_it(seed
     for plane in (1, 2):
         assert chi2(found.planes, plane) < 1.5
         assert chi2(as_taken.planes, plane) > 3 * chi2(found.planes, plane)
+
+
+def test_maps_before_the_edge_which_show_little_are_brought_back_by_those_beyond_it(seed: int, tmp_path: Path) -> None:
+    source, number, first_bright = np.random.default_rng(seed), 12, 5
+    drifts = np.concatenate([np.zeros((1, 2)), np.cumsum(0.02 * source.standard_normal((number - 1, 2)), axis=0)])
+    md = md_of(Flown(seed, lines=36, pulses=40))
+    md |= {"shape": [number, 36, 40], "extents": [[8300.0, 8410.0], *md["extents"]], "snaking": [False, False, True]}
+    run, row = FlyRun(tmp_path, md, UNITS, 40), 0
+    documents = [*run.begin()]
+    for plane, drift in enumerate(drifts):
+        documents += run.energy(8300.0 + 10 * plane)
+        counts = 60.0 if plane < first_bright else 2e4
+        flown = Drifted(
+            seed + plane, lines=36, pulses=40, lag_s=0.0, vibration_um=0.0, counts=counts, drift_px=(drift[0], drift[1])
+        )
+        for line in range(36):
+            documents += run.fly(line_of(flown, line, row=row))
+            row += 1
+    documents += run.end()
+    found, as_taken = analyse(documents), analyse(documents, register=False)
+    assert found.planes is not None
+    assert as_taken.planes is not None
+    maps = {"Ni_Ka": (as_taken.planes.value.astype(float), as_taken.planes.variance.astype(float))}
+    alone = [drift_of_map(maps, plane, 8300.0, 0.0) for plane in range(1, number)]
+    raw = np.array([(one.shift_y, one.shift_x) for one in alone if one is not None]) - drifts[1:]
+    off = (found.planes.back_px - drifts)[1:]
+    assert np.sqrt(np.mean(off**2)) < 0.7 * np.sqrt(np.mean(raw**2))
+    assert found.look is not None
+    assert abs(found.look.shift_x - drifts[-1, 1]) < 4 * found.look.shift_error_x
+    assert found.look.shift_error_x < 0.8 * min(one.shift_error_x for one in alone if one is not None)
