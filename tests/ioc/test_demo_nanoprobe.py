@@ -11,10 +11,12 @@ from matplotlib.image import imread
 from test_demo import KEYS, measured, whiteline
 
 from whiteline.analysis.live import analyse
+from whiteline.analysis.live.raster import per_photon
 from whiteline.analysis.runs import Run, find_run
 from whiteline.beamline.demo.choices import Choices
 from whiteline.beamline.demo.scanning import PIXEL_UM
 from whiteline.beamline.score.raster_truth import read_raster_truth
+from whiteline.beamline.score.rasters import counts_per_jump, emitted
 from whiteline.beamline.score.scoring import score_run
 from whiteline.beamline.score.truth import NoTruth
 from whiteline.beamline.simulation.options import Options
@@ -130,6 +132,20 @@ def test_a_wrong_reference_is_seen(run: Run, truth: Path) -> None:
     card = score_run(run, truth, results=results).card
     assert card.fraction_rms > 1.3 * card.fraction_bound
     assert not card.met
+
+
+def test_the_bound_rests_on_the_counts_that_came(run: Run, truth: Path) -> None:
+    """Before the edge too, where a measured reference dips below zero by its noise, and the sample emits a little."""
+    known = read_raster_truth(truth, run)
+    planes = analyse(run, references=known.references, incident_current=True).planes
+    assert planes is not None
+    value, _ = per_photon(planes.energies, planes.value, planes.variance)
+    came = value[:, known.particles].sum(axis=1)
+    expected = emitted(known, known.energy) @ known.jumps[:, known.particles]
+    expected = counts_per_jump(planes, known) * expected.sum(axis=1)
+    np.testing.assert_array_less(np.abs(came - expected), 5 * np.sqrt(expected) + 0.05 * expected + 3)
+    before = known.energy < known.edge_eV - 20
+    assert came[before].sum() == pytest.approx(expected[before].sum(), abs=5 * np.sqrt(expected[before].sum()) + 3)
 
 
 def test_the_truth_of_another_run_is_none(run: Run, truth: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def edge_maps(planes: Planes, truth: RunTruth, edge: float) -> dict[str, Map]:
 
 def _edges(found: Map, planes: Planes, truth: RunTruth, edge: float) -> EdgeScore:
     energies, chosen = np.sort(planes.energies), found.valid & truth.particles
-    spectra = _matrix(truth, energies) @ truth.jumps[:, chosen]
+    spectra = emitted(truth, energies) @ truth.jumps[:, chosen]
     return edge_score(found, chosen, energies, spectra, len(truth.names), edge)
 
 
@@ -109,29 +109,36 @@ def bounds_of_raster(
         Pixels that are wanted.
     """
     number = len(planes.energies)
-    value, _ = per_photon(planes.energies, planes.value, planes.variance)
     low, high = max(one.energy[0] for one in truth.references), min(one.energy[-1] for one in truth.references)
     inside = (planes.energies >= low) & (planes.energies <= high)
     matrix = Basis.from_spectra(truth.references, planes.energies[inside], background=settings.background).matrix
-    # what one unit of edge jump gives in counts per beam, of all particles at all energies
-    model = _matrix(truth, truth.energy[:number]) @ truth.jumps[:, truth.particles]
-    amounts = float(np.nansum(value[:, truth.particles]) / model.sum()) * truth.jumps[:, valid]
+    amounts = counts_per_jump(planes, truth) * truth.jumps[:, valid]
     beam = _upwards(run, run.map_of(INCIDENT))[:number][:, valid]
     with np.errstate(invalid="ignore"):
         live = _upwards(run, run.map_of(f"{planes.key}_counts") / run.map_of(planes.key))[:number][:, valid]
     seen = beam / np.nanmedian(beam) * np.where(np.isfinite(live), live, 1.0)
     seen = np.where(np.isfinite(seen), seen, 1.0) * (planes.energies.mean() / planes.energies)[:, None]
-    per_unit = (_matrix(truth, truth.energy[:number]) @ amounts)[inside]
+    per_unit = (emitted(truth, truth.energy[:number]) @ amounts)[inside]
     expected = np.maximum(per_unit * seen[inside], LEAST_COUNTS)
     total = total_information(matrix, seen[inside] ** 2 / expected, np.ones(matrix.shape[0]))
     species = range(len(truth.names))
     return np.stack([bound(total, fraction_gradient(amounts, one, matrix.shape[1])) for one in species])
 
 
-def _matrix(truth: RunTruth, energies: Numbers) -> Numbers:
-    """Return what each species gives for an edge jump of 1, shape (E, species)."""
+def counts_per_jump(planes: Planes, truth: RunTruth) -> float:
+    """Return what an edge jump of 1 gives in counts per beam, by all that came from the particles."""
+    value, _ = per_photon(planes.energies, planes.value, planes.variance)
+    model = emitted(truth, truth.energy[: len(planes.energies)]) @ truth.jumps[:, truth.particles]
+    return float(np.nansum(value[:, truth.particles]) / model.sum())
+
+
+def emitted(truth: RunTruth, energies: Numbers) -> Numbers:
+    """Return what each species emits for an edge jump of 1, shape (E, species).
+
+    A measured spectrum dips below zero before its edge, by its noise; nothing is emitted there.
+    """
     spectra = [np.interp(energies, one.energy, one.absorption) for one in truth.references]
-    return np.stack(spectra, axis=1)
+    return np.maximum(np.stack(spectra, axis=1), 0.0)
 
 
 def _upwards(run: Run, maps: Numbers) -> Numbers:

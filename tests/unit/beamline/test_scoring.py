@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from whiteline.analysis import tables
 from whiteline.analysis.live.settings import Settings
 from whiteline.beamline.description import load
 from whiteline.beamline.score.edges import score_edges
 from whiteline.beamline.score.fractions import bounds_of_stack
 from whiteline.beamline.score.motion import frames_lost
+from whiteline.beamline.score.rasters import emitted
 from whiteline.beamline.score.scoring import score_run
-from whiteline.beamline.score.truth import NoTruth
+from whiteline.beamline.score.truth import NoTruth, RunTruth
 from whiteline.beamline.simulated_references import simulated_references
+from whiteline.sim.species import NearEdge, Species
 
 REFERENCES = simulated_references(load("txm"))
 ENERGIES = np.linspace(REFERENCES[0].energy[0] + 1, REFERENCES[0].energy[-1] - 1, 40)
@@ -72,3 +75,20 @@ def test_passes_that_were_not_needed_are_not_lost() -> None:
     assert frames_lost(run, seen) == 3 * ENERGIES.size
     run.good_enough = True
     assert frames_lost(run, seen) == 0
+
+
+def test_the_truth_of_a_raster_emits_what_the_twin_does(seed: int) -> None:
+    """Of a measured spectrum, too, that dips below zero before its edge by its noise."""
+    source, edge = np.random.default_rng(seed), tables.edge_energy("Ni", "K")
+    grid = np.arange(edge - 150, edge + 300, 0.5)
+    rise = 0.5 + np.arctan((grid - edge - 8) / 1.5) / np.pi
+    rough = np.where(grid < edge - 12, 0.003 * source.standard_normal(grid.size), rise)
+    nickel = Species("NiO", "NiO", 6.67, NearEdge("Ni", "K", grid, rough))
+    none = np.zeros((1, 2, 2))
+    known = RunTruth((nickel,), none, none, np.empty(0), np.empty(0), np.empty((0, 2)), ())
+    energies = np.arange(edge - 100, edge + 200, 0.5) + 0.25
+    lines = nickel.emissions(energies)
+    alpha = max((photons for _, photons in lines), key=np.max)
+    found = emitted(known, energies)[:, 0]
+    assert (alpha == 0).sum() > 20
+    np.testing.assert_allclose(found / found[-1], alpha / alpha[-1], atol=2e-3)
