@@ -164,9 +164,10 @@ def _crossings(
 def _roots(a: Array, b: Array, c: Array, d: Array, width: Array) -> Array:
     """Return where a x³ + b x² + c x + d, below zero at 0 and not at `width`, is zero: Newton, kept in by bisection.
 
-    All pixels take a step together, without a branch, which the processor does for several at a time.
+    All pixels take a step together, without a branch, which the processor does for several at a time. One that has
+    come to its end stays there, so that it does not depend on how long others take.
     """
-    low, high, x = np.zeros(a.size), width.copy(), np.empty(a.size)
+    low, high, x, step = np.zeros(a.size), width.copy(), np.empty(a.size), np.full(a.size, np.inf)
     for i in range(a.size):
         end = d[i] + width[i] * (c[i] + width[i] * (b[i] + width[i] * a[i]))
         secant = min(max(-d[i] * width[i] / (end - d[i]), 0.0), width[i])
@@ -181,8 +182,10 @@ def _roots(a: Array, b: Array, c: Array, d: Array, width: Array) -> Array:
             slope = c[i] + at * (2 * b[i] + 3 * at * a[i])
             newton = at - residual / slope
             inside = (slope > 0) & (newton >= low[i]) & (newton <= high[i])
-            x[i] = newton if inside else 0.5 * (low[i] + high[i])
-            moving += 1 if abs(x[i] - at) >= LEAST_STEP_EV else 0
+            new = newton if inside else 0.5 * (low[i] + high[i])
+            x[i] = new if step[i] >= LEAST_STEP_EV else at
+            step[i] = abs(x[i] - at)
+            moving += 1 if step[i] >= LEAST_STEP_EV else 0
         if moving == 0:
             break
     return x
