@@ -88,10 +88,14 @@ class FlyLines:
 
     def __init__(self, incident: str | None = None) -> None:
         self._incident = incident
+        self._planned = True
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all lines, and how far maps have moved: the next time they are added anew."""
         self._grid: Grid | None = None
         self._sums: dict[int, Binned] = {}
         self._added: dict[int, Place] = {}
-        self._planned = True
         self._scatter: dict[str, list[float]] = {}
         self._back: dict[int, tuple[float, float]] = {}
         self._unsure: dict[int, tuple[float, float]] = {}
@@ -176,8 +180,7 @@ class FlyLines:
         places = {point.seq_num: point.places[key] for point in table.stream.points if key in point.places}
         replaced = any(self._added[line] != place for line, place in places.items() if line in self._added)
         if replaced or not self._planned:
-            self._grid, self._sums, self._added, self._scatter = None, {}, {}, {}
-            self._back, self._unsure, self.moved = {}, {}, {}
+            self.forget()
         fresh = [place for place, line in enumerate(table.lines) if int(line) not in self._added]
         if not fresh and self._grid is not None:
             return

@@ -58,6 +58,8 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
     flown = None
     if FLY in run.streams:
         fly_lines = fly_lines or FlyLines(settings.incident)
+        if fly_lines.moved and not run.going:
+            fly_lines.forget()  # places found as maps came are near; these are as anybody finds them later
         flown = fly_lines.follow(run)
         if len(shape) == 3:
             flown = bring_back(run, shape, flown, fly_lines, register=settings.register)

@@ -1,6 +1,5 @@
-"""Fluorescence lines that a capture box counts: corrected for dead time, honest errors, where the sample drifts."""
+"""Fluorescence lines that a capture box counts: corrected for dead time, honest errors, a region that follows."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,6 @@ from test_fly_runs import UNITS, line_of, md_of
 from whiteline.analysis.deadtime import counted_rate
 from whiteline.analysis.live import analyse
 from whiteline.analysis.live.fly_lines import scatter_over_poisson
-from whiteline.analysis.live.map_drift import drift_of_map
-from whiteline.analysis.live.planes import Planes
 from whiteline.analysis.runs import open_run
 
 ELEMENTS, DEAD_TIME_S = 4.0, 2.5e-7
@@ -97,74 +94,3 @@ def test_maps_that_followed_the_sample_lie_on_one_another(seed: int, tmp_path: P
         np.testing.assert_allclose(found.planes.value[plane], found.planes.value[0], rtol=1e-4)
     x = opened.points.read("sample_fine_x").reshape(3, -1)
     assert (x[2] - x[0]).mean() == pytest.approx(-0.4, abs=1e-9)
-
-
-@dataclass
-class Drifted(Flown):
-    """A sample that has drifted, though nobody has measured it."""
-
-    drift_px: tuple[float, float] = (0.0, 0.0)
-
-    def sample(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        return super().sample(y - self.drift_px[0] * self.step_um, x - self.drift_px[1] * self.step_um)
-
-
-def test_what_a_sample_has_drifted_while_a_map_was_flown_is_taken_out_of_it(seed: int, tmp_path: Path) -> None:
-    drifts = [(0.0, 0.0), (0.2, -0.25), (-0.3, 0.15)]
-    md = md_of(Flown(seed, lines=36, pulses=40))
-    md |= {"shape": [3, 36, 40], "extents": [[8330.0, 8350.0], *md["extents"]], "snaking": [False, False, True]}
-    run, row = FlyRun(tmp_path, md, UNITS, 40), 0
-    documents = [*run.begin()]
-    for number, drift in enumerate(drifts):
-        documents += run.energy(8330.0 + 10 * number)
-        flown = Drifted(seed + number, lines=36, pulses=40, lag_s=0.0, vibration_um=0.0, counts=2e4, drift_px=drift)
-        for line in range(36):
-            documents += run.fly(line_of(flown, line, row=row))
-            row += 1
-    documents += run.end()
-    found, as_taken = analyse(documents), analyse(documents, register=False)
-    assert found.planes is not None
-    assert as_taken.planes is not None
-    np.testing.assert_allclose(found.planes.back_px, drifts, atol=0.04)
-    np.testing.assert_array_equal(as_taken.planes.back_px, 0.0)
-    assert found.look is not None
-    assert (found.look.shift_y, found.look.shift_x) == pytest.approx(drifts[2], abs=0.04)
-    inside = (slice(3, -3), slice(3, -3))
-
-    def chi2(planes: Planes, plane: int) -> float:
-        off = (planes.value[plane] - planes.value[0])[inside]
-        return float(np.nanmean(off**2 / (planes.variance[plane] + planes.variance[0])[inside]))
-
-    for plane in (1, 2):
-        assert chi2(found.planes, plane) < 1.5
-        assert chi2(as_taken.planes, plane) > 3 * chi2(found.planes, plane)
-
-
-def test_maps_before_the_edge_which_show_little_are_brought_back_by_those_beyond_it(seed: int, tmp_path: Path) -> None:
-    source, number, first_bright = np.random.default_rng(seed), 12, 5
-    drifts = np.concatenate([np.zeros((1, 2)), np.cumsum(0.02 * source.standard_normal((number - 1, 2)), axis=0)])
-    md = md_of(Flown(seed, lines=36, pulses=40))
-    md |= {"shape": [number, 36, 40], "extents": [[8300.0, 8410.0], *md["extents"]], "snaking": [False, False, True]}
-    run, row = FlyRun(tmp_path, md, UNITS, 40), 0
-    documents = [*run.begin()]
-    for plane, drift in enumerate(drifts):
-        documents += run.energy(8300.0 + 10 * plane)
-        counts = 60.0 if plane < first_bright else 2e4
-        flown = Drifted(
-            seed + plane, lines=36, pulses=40, lag_s=0.0, vibration_um=0.0, counts=counts, drift_px=(drift[0], drift[1])
-        )
-        for line in range(36):
-            documents += run.fly(line_of(flown, line, row=row))
-            row += 1
-    documents += run.end()
-    found, as_taken = analyse(documents), analyse(documents, register=False)
-    assert found.planes is not None
-    assert as_taken.planes is not None
-    maps = {"Ni_Ka": (as_taken.planes.value.astype(float), as_taken.planes.variance.astype(float))}
-    alone = [drift_of_map(maps, plane, 8300.0, 0.0) for plane in range(1, number)]
-    raw = np.array([(one.shift_y, one.shift_x) for one in alone if one is not None]) - drifts[1:]
-    off = (found.planes.back_px - drifts)[1:]
-    assert np.sqrt(np.mean(off**2)) < 0.7 * np.sqrt(np.mean(raw**2))
-    assert found.look is not None
-    assert abs(found.look.shift_x - drifts[-1, 1]) < 4 * found.look.shift_error_x
-    assert found.look.shift_error_x < 0.8 * min(one.shift_error_x for one in alone if one is not None)
