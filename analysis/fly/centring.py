@@ -2,8 +2,11 @@
 
 The measurements in a pixel lie beside its centre, on average by an offset that is known. To first order the value at
 the centre differs by the offset times the slope of the map. Without that a scan that runs back and forth, and lags,
-shows a comb: offsets of even and odd lines are opposite. The slope is that between neighbours, so detail that is as
-fine as pixels is followed in part: with a probe of 3.5 pixels (FWHM), seven eighths of a comb go.
+shows a comb: offsets of even and odd lines are opposite.
+
+The slope is that between the next neighbours, s₁, and the second next, s₂, as (4 s₁ − s₂)/3 (L. F. Richardson, Phil.
+Trans. R. Soc. A 226, 299 (1927)): of a wave of k radians per pixel all but k⁴/30 is followed, where s₁ alone lacks
+k²/6. Detail as fine as pixels is followed in part.
 """
 
 from typing import Any
@@ -20,9 +23,9 @@ Numbers = NDArray[np.float64]
 def centred(measured: Map, offset_y: Numbers, offset_x: Numbers, *, unsure_px: tuple[float, float] = (0.0, 0.0)) -> Map:
     """Return a map with each pixel brought to its centre by the slope between its neighbours.
 
-    The slope over two pixels has half of the variance of a pixel, so noise of variance σ² becomes σ² (1 + δ²/2) along
-    each axis for an offset of δ pixels: at most an eighth more, and 1/24 on average over all offsets. It is correlated
-    by less than δ²/4 with that of the pixel after the next, and between direct neighbours where their offsets differ.
+    The slope has 65/72 of the variance of a pixel, so noise of variance σ² becomes σ² (1 + 0.9 δ²) along each axis for
+    an offset of δ pixels: at most 23 % more, and 7.5 % on average over all offsets. It is correlated by less than δ²/2
+    with that of the pixel after the next, and less with others.
 
     Parameters
     ----------
@@ -37,7 +40,8 @@ def centred(measured: Map, offset_y: Numbers, offset_x: Numbers, *, unsure_px: t
     Returns
     -------
     Map
-        Valid where `measured` is. At the border of what is valid the slope is taken to the one neighbour that there is;
+        Valid where `measured` is. Next to the border of what is valid the slope is that between next neighbours, and at
+        the border that to the one neighbour that there is;
         a pixel without a neighbour along an axis stays as it is along that axis.
     """
     value, variance = _centred(
@@ -76,10 +80,27 @@ def _centred(value: Any, variance: Any, valid: Any, offset_y: Any, offset_x: Any
                 # two pixels measured at one place tell no slope
                 if apart < 0.5:
                     continue
-                by = offset[row, column] / apart
-                rise = value[ahead_row, ahead_column] - value[behind_row, behind_column]
-                moved[row, column] -= by * rise
-                unsure += (unsure_px[axis] * rise / apart) ** 2
+                near = 1 / apart
+                slope = near * (value[ahead_row, ahead_column] - value[behind_row, behind_column])
+                top, left = behind_row - down, behind_column - along
+                bottom, right = ahead_row + down, ahead_column + along
+                if (
+                    ahead
+                    and behind
+                    and top >= 0
+                    and left >= 0
+                    and bottom < rows
+                    and right < columns
+                    and valid[top, left]
+                    and valid[bottom, right]
+                ):
+                    wide = 4 + offset[bottom, right] - offset[top, left]
+                    near, far = 4 * near / 3, 1 / (3 * wide)
+                    slope = 4 * slope / 3 - far * (value[bottom, right] - value[top, left])
+                    other += (offset[row, column] * far) ** 2 * (variance[top, left] + variance[bottom, right])
+                by = offset[row, column] * near
+                moved[row, column] -= offset[row, column] * slope
+                unsure += (unsure_px[axis] * slope) ** 2
                 if ahead:
                     other += by * by * variance[ahead_row, ahead_column]
                 else:

@@ -15,11 +15,24 @@ from whiteline.analysis.live.fly_lines import FlyLines, FlyMaps
 from whiteline.analysis.live.map_drift import drift_of_map, first_whole, showing_most
 from whiteline.analysis.registration.among import shifts_among
 from whiteline.analysis.registration.walk import walk_of
-from whiteline.analysis.runs.fly_maps import moved_um
+from whiteline.analysis.runs.fly_maps import begun_s, moved_um
 from whiteline.analysis.runs.rasters import pixels_of
 from whiteline.analysis.runs.run import Run
 
 Numbers = NDArray[np.float64]
+
+
+PASSES = 3
+"""Of comparing all maps with each other at most."""
+
+SMEARED_PX = 0.5
+"""Maps that were off by more have smeared the mean of all, and they are compared once more."""
+
+UNMOVED_PX = 0.005
+"""A map that has moved by less stays where it is: no slope is so steep that it would show."""
+
+UNMOVED = 0.3
+"""While maps still come, one that has moved by less of its error stays, too, so that few are read again."""
 
 
 def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyLines, *, register: bool) -> FlyMaps:
@@ -38,19 +51,17 @@ def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyL
     register : bool
         Whether maps are brought back; if not, only how far new ones have moved is noted.
     """
-    pixels, times = pixels_of(run.start, run.points.seq_nums, shape), run.points.times
+    pixels, shows = pixels_of(run.start, run.points.seq_nums, shape), showing(flown)
     plane_of = np.where(pixels >= 0, pixels // int(np.prod(shape[1:])), -1)
     counts = np.bincount(plane_of[plane_of >= 0], minlength=shape[0])
     whole = np.flatnonzero(counts == int(np.prod(shape[1:])))
     fresh = [int(one) for one in whole if one and int(one) not in fly_lines.moved]
-    if not fresh:
+    if not fresh or not shows:
         return flown
-    energies = run.energies_of("primary")
-    shows = showing(flown)
+    energies, begun = run.energies_of("primary"), begun_s(run)
     for plane in fresh:
-        here = plane_of == plane
-        energy = np.nan if energies is None else float(np.mean(energies[here]))
-        found = drift_of_map(shows, plane, energy, float(times[here].max()))
+        energy = np.nan if energies is None else float(np.mean(energies[plane_of == plane]))
+        found = drift_of_map(shows, plane, energy, float(begun[plane]))
         fly_lines.moved[plane] = found
         if register and found is not None and found.trusted:
             by = found.shift_y, found.shift_x
@@ -58,13 +69,18 @@ def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyL
     if not register:
         return flown
     flown = fly_lines.follow(run)
-    value, variance = showing_most(showing(flown))
-    first = first_whole(value)
+    fly_lines.shown = fly_lines.shown or showing_most(showing(flown))
+    first = first_whole(showing(flown)[fly_lines.shown][0])
     planes = [first, *sorted(one for one, found in fly_lines.moved.items() if found is not None and one != first)]
-    taken = np.array([times[plane_of == one].mean() for one in planes])
-    if np.unique(taken[np.isfinite(taken)]).size == len(planes) > 1:
-        _walked(fly_lines, planes, taken, (value[planes], variance[planes]), moved_um(run)[planes], shape)
-    return fly_lines.follow(run)
+    # without times of their own nothing is known of how far maps are apart
+    timed = np.unique(begun[planes][np.isfinite(begun[planes])]).size == len(planes) > 1
+    for _ in range(PASSES if timed else 0):
+        maps = showing(flown)[fly_lines.shown]
+        by_px = _walked(fly_lines, planes, begun[planes], maps, moved_um(run)[planes], shape, going=run.going)
+        flown = fly_lines.follow(run)
+        if by_px < SMEARED_PX:
+            break
+    return flown
 
 
 def showing(flown: FlyMaps) -> Mapping[str, tuple[Numbers, Numbers]]:
@@ -75,24 +91,30 @@ def showing(flown: FlyMaps) -> Mapping[str, tuple[Numbers, Numbers]]:
 def _walked(
     fly_lines: FlyLines,
     planes: list[int],
-    taken: Numbers,
+    begun: Numbers,
     maps: tuple[Numbers, Numbers],
     region_um: Numbers,
     shape: tuple[int, ...],
-) -> None:
-    """Bring some maps, the first one first, to where the sample has most likely walked."""
-    value, variance = maps
-    found = shifts_among(value, 1 / np.nanmean(variance.reshape(len(planes), -1), axis=1))
+    *,
+    going: bool,
+) -> float:
+    """Bring some maps, the first one first, to where the sample has most likely walked; tell how far at most [px]."""
+    value, variance = (part[planes] for part in maps)
+    region, back = region_um / fly_lines.step_um, np.array([fly_lines.back_px(one) for one in planes])
+    found = shifts_among(value, np.nanmean(variance, axis=(1, 2)))
     if np.isfinite(found.shifts).all(axis=1).sum() < 2:
-        return
-    region = region_um / fly_lines.step_um
-    back = np.array([fly_lines.back_px(one) for one in planes]) + region
-    walk = walk_of(taken, back + found.shifts, found.errors)
-    by = walk.places - (region - region[0])
+        return 0.0
+    walk = walk_of(begun, back + region + found.shifts, found.errors)
+    places = walk.places - (region - region[0])
+    # as more maps come, the place of the first one is known better: that moves all others alike, and none of them apart
+    alike = np.median((places - back)[1:], axis=0) if going else np.zeros(2)
+    least = np.maximum(UNMOVED_PX, UNMOVED * walk.apart if going else 0.0)
+    far = (np.abs(places - alike - back) > least).any(axis=1)
+    far[0] = False
     for index, plane in enumerate(planes):
-        fly_lines.bring_back(plane, tuple(by[index]), tuple(walk.apart[index]), shape)
+        by = places[index] - alike if far[index] else back[index]
+        fly_lines.bring_back(plane, (float(by[0]), float(by[1])), tuple(walk.apart[index].tolist()), shape)
         if (moved := fly_lines.moved.get(plane)) is not None:
-            (y, x), (error_y, error_x) = by[index], walk.errors[index]
-            fly_lines.moved[plane] = replace(
-                moved, shift_y=float(y), shift_x=float(x), shift_error_y=float(error_y), shift_error_x=float(error_x)
-            )
+            (y, x), (error_y, error_x) = places[index].tolist(), walk.errors[index].tolist()
+            fly_lines.moved[plane] = replace(moved, shift_y=y, shift_x=x, shift_error_y=error_y, shift_error_x=error_x)
+    return float(np.abs(places - alike - back)[far].max(initial=0.0))

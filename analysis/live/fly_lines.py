@@ -1,4 +1,4 @@
-"""Maps of a fly raster that grow line by line: each line is read once, and added to the sums of its map.
+"""Maps of a fly raster that grow line by line: each line is read, and added to the sums of its map.
 
 Fluorescence lines are corrected for the dead time of their detector by all that it has counted in each pixel. The
 current of a chamber was turned into counts, and these are not photons one by one: how much it is known better or worse
@@ -14,6 +14,7 @@ noise of counting, and how well it is known how far that was: this shows where a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,6 @@ Numbers = NDArray[np.float64]
 
 FEWEST_PULSES = 8
 """Of a line by which the scatter of the beam is told."""
-
-UNMOVED_PX = 0.005
-"""A map that has moved by less is not added anew: no slope is so steep that it would show [px]."""
 
 MEDIAN_OF_CHI2 = 0.4549
 """Median of the square of a standard normal number."""
@@ -84,22 +82,24 @@ class FlyLines:
     moved : dict of int to FrameFound or None
         By how much whole maps were found to have moved against the first one, as they were taken, by their number; None
         if that is not known.
+    shown : str
+        In which line the sample shows most, by the first whole map; empty as long as none is.
     """
 
     def __init__(self, incident: str | None = None) -> None:
         self._incident = incident
         self._planned = True
-        self.forget()
+        self._forget()
 
-    def forget(self) -> None:
-        """Forget all lines, and how far maps have moved: the next time they are added anew."""
+    def _forget(self) -> None:
         self._grid: Grid | None = None
         self._sums: dict[int, Binned] = {}
         self._added: dict[int, Place] = {}
-        self._scatter: dict[str, list[float]] = {}
+        self._scatter: dict[str, dict[int, float]] = {}
         self._back: dict[int, tuple[float, float]] = {}
         self._unsure: dict[int, tuple[float, float]] = {}
         self.moved: dict[int, FrameFound | None] = {}
+        self.shown = ""
 
     def follow(self, run: Run) -> FlyMaps:
         """Add the lines that have come, and return the maps.
@@ -123,7 +123,7 @@ class FlyLines:
         empty = Binned.empty(self._grid, len(table.counters) + (table.busy is not None))
         planes = [self._sums.get(plane, empty) for plane in range(number)]
         reference = self._reference(beam)
-        noise = {one: float(np.median(found)) for one, found in self._scatter.items() if found}
+        noise = {one: float(np.median(list(found.values()))) for one, found in self._scatter.items() if found}
         beam_noise = 1.0 if beam is None else noise.get(table.counters[beam], 1.0)
         for channel, counter in others:
             busy = table.busy if counter in table.windows else None
@@ -139,6 +139,11 @@ class FlyLines:
                 counted[counter] = _per_beam_of_line(planes, channel, own, beam, reference)
         coverage = np.array([one.coverage for one in planes])
         return FlyMaps(self._grid, found, coverage if len(shape) == 3 else coverage[0], table.troubles, counted)
+
+    @property
+    def brought_back(self) -> bool:
+        """Whether any map was brought back."""
+        return bool(self._back)
 
     def bring_back(
         self, plane: int, by_px: tuple[float, float], unsure_px: tuple[float, float], shape: tuple[int, ...]
@@ -158,7 +163,7 @@ class FlyLines:
         """
         assert self._grid is not None
         self._unsure[plane] = unsure_px
-        if max(abs(new - old) for new, old in zip(by_px, self.back_px(plane), strict=True)) < UNMOVED_PX:
+        if by_px == self.back_px(plane):
             return
         self._back[plane] = by_px[0] * self._grid.step_y, by_px[1] * self._grid.step_x
         self._sums.pop(plane, None)
@@ -180,25 +185,31 @@ class FlyLines:
         places = {point.seq_num: point.places[key] for point in table.stream.points if key in point.places}
         replaced = any(self._added[line] != place for line, place in places.items() if line in self._added)
         if replaced or not self._planned:
-            self.forget()
+            self._forget()
         fresh = [place for place, line in enumerate(table.lines) if int(line) not in self._added]
         if not fresh and self._grid is not None:
             return
-        lines = slice(fresh[0] if fresh else 0, fresh[-1] + 1 if fresh else 0)
-        (y, x), gate = places_of(pulses, lines), table.gate_s(lines)
-        columns = [f"{one}{COUNTS}" for one in table.counters] + ([] if table.busy is None else [table.busy[0]])
-        counts = [table.read(one, lines) for one in columns]
         if self._grid is None:
+            y, x = places_of(pulses, slice(fresh[0], fresh[-1] + 1) if fresh else slice(0))
             self._grid = planned_or_measured(pulses, y, x)
             self._planned = self._grid == planned_or_measured(pulses, y[:0], x[:0])
+        for plane, group in groupby(fresh, key=lambda one: int(table.lines[one] - 1) // shape[-2]):
+            ones = list(group)
+            # a map at a time, so that a long run is never in memory as a whole
+            self._add_lines(pulses, plane, slice(ones[0], ones[-1] + 1), places)
+
+    def _add_lines(self, pulses: Pulses, plane: int, lines: slice, places: Mapping[int, Place]) -> None:
+        table, grid = pulses.table, self._grid
+        assert grid is not None
         numbers = table.lines[lines]
         # lines that were added before, and lie between those that are new, are not added again
         new = np.array([int(one) not in self._added for one in numbers], bool)
-        plane_of = (numbers - 1) // shape[-2]
-        back = np.array([self._back.get(int(one), (0.0, 0.0)) for one in plane_of]).reshape(-1, 2)
-        y, x = y - back[:, :1], x - back[:, 1:]
+        (y, x), gate = places_of(pulses, lines), table.gate_s(lines)
+        back_y, back_x = self._back.get(plane, (0.0, 0.0))
+        columns = [f"{one}{COUNTS}" for one in table.counters] + ([] if table.busy is None else [table.busy[0]])
+        counts = [table.read(one, lines) for one in columns]
         scatter = {
-            counter: scatter_over_poisson(counted[new], gate[new])
+            counter: scatter_over_poisson(counted, gate)
             for counter, counted in zip(table.counters, counts, strict=False)
             if counter in CHAMBERS
         }
@@ -206,18 +217,18 @@ class FlyLines:
         witness = next((channel for channel, counter in others if counter in CHAMBERS), None)
         if beam is not None and witness is not None:
             counts[beam], over = steadied(counts[beam], counts[witness], gate)
-            known = over[new][np.isfinite(over[new])]
-            scatter[table.counters[beam]] = known.tolist() or scatter.get(table.counters[beam], [])
+            if np.isfinite(over[new]).any() or table.counters[beam] not in scatter:
+                scatter[table.counters[beam]] = over
         for counter, found in scatter.items():
-            self._scatter.setdefault(counter, []).extend(found)
-        for plane in np.unique(plane_of[new]):
-            of_plane = new & (plane_of == plane)
-            before = self._sums.get(int(plane)) or Binned.empty(self._grid, len(counts))
-            own = [one[of_plane] for one in counts]
-            self._sums[int(plane)] = before.add(y[of_plane], x[of_plane], gate[of_plane], own)
+            known = new & np.isfinite(found)
+            of_lines = zip(numbers[known].tolist(), found[known].tolist(), strict=True)
+            self._scatter.setdefault(counter, {}).update(of_lines)
+        before = self._sums.get(plane) or Binned.empty(grid, len(counts))
+        own = [one[new] for one in counts]
+        self._sums[plane] = before.add(y[new] - back_y, x[new] - back_x, gate[new], own)
         # a line of which nothing is known yet may be on its way into its file
-        known = ~np.isnan(gate).all(axis=1)
-        self._added |= {int(line): places[int(line)] for line in numbers[new & known]}
+        read = ~np.isnan(gate).all(axis=1)
+        self._added |= {int(line): places[int(line)] for line in numbers[new & read]}
 
     def _channels(self, pulses: Pulses) -> tuple[int | None, list[tuple[int, str]]]:
         """Return the channel of the incident beam, and those of all else that was counted."""
@@ -257,8 +268,8 @@ def _per_beam_of_line(
     return np.array(value), np.array(variance)
 
 
-def scatter_over_poisson(counts: Numbers, gate_s: Numbers) -> list[float]:
-    """Return the variance of counts over that of as many single photons, for each line in which it can be told.
+def scatter_over_poisson(counts: Numbers, gate_s: Numbers) -> Numbers:
+    """Return the variance of counts over that of as many single photons, for each line; NaN where it cannot be told.
 
     Parameters
     ----------
@@ -267,15 +278,14 @@ def scatter_over_poisson(counts: Numbers, gate_s: Numbers) -> list[float]:
     gate_s : ndarray of float64, of the same shape
         Over which they were counted [s].
     """
-    found = []
-    for values, gates in zip(counts, gate_s, strict=True):
+    found = np.full(len(counts), np.nan)
+    for line, (values, gates) in enumerate(zip(counts, gate_s, strict=True)):
         known = (values > 0) & (gates > 0)
         rate, mean = values[known] / gates[known], values[known].mean() if known.any() else 0.0
-        if rate.size < FEWEST_PULSES:
-            continue
-        # a slope is no noise: second differences of normal numbers have a variance of 6 σ²
-        apart = np.diff(rate, 2) / rate[1:-1]
-        found.append(float(np.median(apart**2) / (6 * MEDIAN_OF_CHI2) * mean))
+        if rate.size >= FEWEST_PULSES:
+            # a slope is no noise: second differences of normal numbers have a variance of 6 σ²
+            apart = np.diff(rate, 2) / rate[1:-1]
+            found[line] = float(np.median(apart**2) / (6 * MEDIAN_OF_CHI2) * mean)
     return found
 
 

@@ -1,6 +1,6 @@
 """How far the maps of a raster at several energies have moved against the first one.
 
-What shows most at the first energy is compared: the map that varies most beyond its noise. The line whose edge is
+What shows most at the first energy is compared: the line whose map varies most beyond its noise. The one whose edge is
 scanned is dark there, but what else is in the sample is not, nor is the beam behind it; and a beam that does not pass
 the sample shows nothing, however much it counts.
 """
@@ -40,7 +40,7 @@ def drift_of_map(
     """
     if newest < 1 or not lines:
         return None
-    value, _ = showing_most(lines)
+    value, _ = lines[showing_most(lines)]
     first, last = value[first_whole(value[:newest])], value[newest]
     if min(first.shape) < SMALLEST_SIDE or not (np.isfinite(first).all() and np.isfinite(last).all()):
         return None
@@ -66,10 +66,13 @@ def drift_of_map(
     )
 
 
-def showing_most(lines: Mapping[str, tuple[Numbers, Numbers]]) -> tuple[Numbers, Numbers]:
-    """Return maps and variance of the line that varies most beyond its noise at the first energy."""
-    shows = {key: _contrast(value[0], variance[0]) for key, (value, variance) in lines.items()}
-    return lines[max(shows, key=shows.__getitem__)]
+def showing_most(lines: Mapping[str, tuple[Numbers, Numbers]]) -> str:
+    """Return the line that varies most beyond its noise in the first whole map."""
+    shows = {}
+    for key, (value, variance) in lines.items():
+        first = first_whole(value)
+        shows[key] = _contrast(value[first], variance[first])
+    return max(shows, key=shows.__getitem__)
 
 
 def first_whole(value: Numbers) -> int:

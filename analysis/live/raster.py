@@ -45,7 +45,8 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
     spectra : bool
         Whether the fluorescence spectra are summed from their files; those of a fly scan are not.
     fly_lines : FlyLines, optional
-        What was added up of a fly raster so far; if it is not given, all lines are read.
+        What was added up of a fly raster so far; if it is not given, or maps were brought back and the run is over,
+        all lines are read.
 
     Raises
     ------
@@ -57,9 +58,9 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
         raise UnreadableRun(f"{run.name} is no raster of two axes, nor one at several energies; its shape is {shape}")
     flown = None
     if FLY in run.streams:
-        fly_lines = fly_lines or FlyLines(settings.incident)
-        if fly_lines.moved and not run.going:
-            fly_lines.forget()  # places found as maps came are near; these are as anybody finds them later
+        if fly_lines is None or (fly_lines.brought_back and not run.going):
+            # at its end a run is read as anybody reads it later: places that were found as maps came are only near
+            fly_lines = FlyLines(settings.incident)
         flown = fly_lines.follow(run)
         if len(shape) == 3:
             flown = bring_back(run, shape, flown, fly_lines, register=settings.register)

@@ -1,8 +1,10 @@
 """Where the images of a series lie against each other: each is compared with the mean of all the others.
 
 One image as the reference of all lends its noise to every shift. The mean of many has little of its own; but it must
-be without the image that is compared, which would find itself there. With xₖ the place of an image as its noise has it,
-and weights wₖ that add up to 1, what is found against the mean of the others is
+be without the image that is compared, which would find itself there. Over an absorption edge images differ in contrast
+a, the standard deviation of what they show beyond noise of variance v: each is brought to a contrast of 1, and weighs
+w = a²/v, by which its place is known. With xₖ the place of an image as its noise has it, and weights that add up to 1,
+what is found against the mean of the others is
 
     rₖ = xₖ − Σ_{j≠k} wⱼ xⱼ / (1 − wₖ),    so    xₖ = (1 − wₖ) rₖ    but for a constant, the same for all,
 
@@ -24,6 +26,10 @@ LEAST_ERROR_PX = 1e-3
 """Of a shift: images whose noise would allow for less differ by their interpolation."""
 
 
+LEAST_CONTRAST = 1e-3
+"""Variance of what an image shows, over that of its noise: below this it is not known to be more."""
+
+
 class Among(NamedTuple):
     """Where images lie against each other.
 
@@ -39,33 +45,36 @@ class Among(NamedTuple):
     errors: Numbers
 
 
-def shifts_among(images: ArrayLike, weights: ArrayLike) -> Among:
+def shifts_among(images: ArrayLike, variances: ArrayLike) -> Among:
     """Return where images that lie nearly on each other are still off.
 
     Parameters
     ----------
     images : array_like, shape (n, Y, X)
         Of one sample, with contrasts of one sign; NaN at missing pixels.
-    weights : array_like, shape (n,)
-        Of each image in their mean, such as one over its variance; only their ratios matter.
+    variances : array_like, shape (n,)
+        Of the noise of each image, the mean over its pixels.
 
     Raises
     ------
     OutOfRange
-        If there are fewer than two images, a weight is not positive, or sides are below 32 pixels.
+        If there are fewer than two images, a variance is not positive, or sides are below 32 pixels.
     """
-    stack, share = np.asarray(images, float), np.asarray(weights, float)
-    if len(stack) < 2 or share.shape != (len(stack),):
-        raise OutOfRange("number of images", len(stack), f"must be that of the weights, {share.size}, and at least 2")
-    require_positive(share, "weight of an image")
-    share = share / share.sum()
+    stack, noise = np.asarray(images, float), np.asarray(variances, float)
+    if len(stack) < 2 or noise.shape != (len(stack),):
+        raise OutOfRange("number of images", len(stack), f"must be that of the variances, {noise.size}, and at least 2")
+    require_positive(noise, "variance of an image")
     known = np.isfinite(stack)
-    weighted = np.where(known, stack, 0.0) * share[:, None, None]
-    total, whole = weighted.sum(axis=0), (known * share[:, None, None]).sum(axis=0)
+    mean = np.nanmean(stack, axis=(1, 2), keepdims=True)
+    square = np.maximum(np.nanvar(stack, axis=(1, 2)) - noise, LEAST_CONTRAST * noise)
+    share = square / noise / (square / noise).sum()
+    alike = np.where(known, stack - mean, 0.0) / np.sqrt(square)[:, None, None]
+    weights = share[:, None, None] * known
+    total, whole = (weights * alike).sum(axis=0), weights.sum(axis=0)
     shifts, errors = np.full((len(stack), 2), np.nan), np.full((len(stack), 2), np.nan)
     for one, image in enumerate(stack):
         with np.errstate(invalid="ignore", divide="ignore"):
-            rest = (total - weighted[one]) / (whole - share[one] * known[one])
+            rest = (total - weights[one] * alike[one]) / (whole - weights[one])
         found = Reference.of(rest.astype(np.float32)).shift(image.astype(np.float32))
         error = np.array([found.error_y, found.error_x])
         if judge(found).trusted and np.isfinite(error).all():

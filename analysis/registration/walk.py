@@ -24,7 +24,7 @@ from whiteline.analysis.checks import OutOfRange, require, require_positive
 Numbers = NDArray[np.float64]
 
 TRIED = 61
-"""Values of q from which the likeliest is taken: steps of a factor of about 1.3, finer than q is ever known."""
+"""Values of q: steps of a factor of about 1.3, finer than q is ever known."""
 
 
 @dataclass(frozen=True, eq=False)

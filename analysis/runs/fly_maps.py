@@ -60,8 +60,18 @@ def followed(pulses: Pulses, lines: slice = slice(None)) -> tuple[Numbers, Numbe
 def moved_um(run: "Run") -> Numbers:
     """Return by how much the region of each map followed the sample (y, x) [µm], shape (E, 2); NaN without a line."""
     number, rows = (run.raster_shape or (1, 1))[:2]
-    found = np.full((number, 2), np.nan)
-    found[(run.fly.lines - 1) // rows] = np.stack(followed(require_pulses(run.points)), axis=1)
+    found, plane = np.full((number, 2), np.nan), (run.fly.lines - 1) // rows
+    planned = plane < number
+    found[plane[planned]] = np.stack(followed(require_pulses(run.points)), axis=1)[planned]
+    return found
+
+
+def begun_s(run: "Run") -> Numbers:
+    """Return when each map was begun, as its event was recorded [s since 1970], shape (E,); NaN without an event."""
+    found, maps = np.full((run.raster_shape or (1,))[0], np.nan), require_pulses(run.points).maps
+    if maps is not None:
+        known = maps.seq_nums <= found.size
+        found[maps.seq_nums[known] - 1] = maps.times[known]
     return found
 
 

@@ -111,15 +111,17 @@ def bounds_of_raster(
     number = len(planes.energies)
     low, high = max(one.energy[0] for one in truth.references), min(one.energy[-1] for one in truth.references)
     inside = (planes.energies >= low) & (planes.energies <= high)
-    matrix = Basis.from_spectra(truth.references, planes.energies[inside], background=settings.background).matrix
+    basis = Basis.from_spectra(truth.references, planes.energies[inside], background=settings.background)
+    # a species changes the counts by what it emits, at the energies that there were
+    per_jump = emitted(truth, truth.energy[:number])[inside]
+    matrix = np.column_stack([per_jump, basis.matrix[:, basis.number :]])
     amounts = counts_per_jump(planes, truth) * truth.jumps[:, valid]
     beam = _upwards(run, run.map_of(INCIDENT))[:number][:, valid]
     with np.errstate(invalid="ignore"):
         live = _upwards(run, run.map_of(f"{planes.key}_counts") / run.map_of(planes.key))[:number][:, valid]
     seen = beam / np.nanmedian(beam) * np.where(np.isfinite(live), live, 1.0)
     seen = np.where(np.isfinite(seen), seen, 1.0) * (planes.energies.mean() / planes.energies)[:, None]
-    per_unit = (emitted(truth, truth.energy[:number]) @ amounts)[inside]
-    expected = np.maximum(per_unit * seen[inside], LEAST_COUNTS)
+    expected = np.maximum(per_jump @ amounts * seen[inside], LEAST_COUNTS)
     total = total_information(matrix, seen[inside] ** 2 / expected, np.ones(matrix.shape[0]))
     species = range(len(truth.names))
     return np.stack([bound(total, fraction_gradient(amounts, one, matrix.shape[1])) for one in species])

@@ -33,8 +33,29 @@ def test_noise_is_what_its_error_says(seed: int) -> None:
     found = [centred(Map("flat", "", one, flat, flat > 0), offset_y, offset_x) for one in noise]
     pulls = np.array([one.value / one.error for one in found])
     assert pulls.std() == pytest.approx(1, abs=0.01)
-    inner = np.array([one.error**2 for one in found])[:, 1:-1, 1:-1]
-    assert inner.mean() == pytest.approx(1 + 1 / 12, abs=0.03)
+    inner = np.array([one.error**2 for one in found])[:, 2:-2, 2:-2]
+    # 2 (8² + 1²)/12² of the square of an offset, along both axes
+    assert inner.mean() == pytest.approx(1 + 2 * 65 / 72 / 12, abs=0.03)
+
+
+@pytest.mark.parametrize(("period_px", "left"), [(20.0, 1e-3), (8.0, 0.015), (5.0, 0.1)])
+def test_detail_is_brought_to_where_it_was(seed: int, period_px: float, left: float) -> None:
+    source = np.random.default_rng(seed)
+    y, x = np.mgrid[:40, :40].astype(float)
+    phase, by = source.uniform(0, 6, 2), source.uniform(0.05, 0.2)
+    turn = 2 * np.pi / period_px
+
+    def waves(along_y: float, along_x: float) -> np.ndarray:
+        return np.sin(turn * (y + along_y) + phase[0]) + np.sin(turn * (x + along_x) + phase[1])
+
+    flat = np.ones_like(y)
+    found = centred(Map("waves", "", waves(by, by), flat, flat > 0), by * flat, by * flat)
+    # the value turns with the offset to second order, which is no shift
+    across = np.cos(turn * y + phase[0]), np.cos(turn * x + phase[1])
+    inner = (slice(4, -4), slice(4, -4))
+    for one in across:
+        shift = np.sum((found.value - waves(0, 0))[inner] * one[inner]) / np.sum(one[inner] ** 2) / turn
+        assert abs(shift) < left * by + 0.02 * by
 
 
 def test_a_scan_that_lags_back_and_forth_shows_no_comb(seed: int) -> None:
