@@ -21,7 +21,6 @@ from whiteline.analysis.runs.run import Run
 
 Numbers = NDArray[np.float64]
 
-
 PASSES = 3
 """Of comparing all maps with each other at most."""
 
@@ -51,12 +50,12 @@ def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyL
     register : bool
         Whether maps are brought back; if not, only how far new ones have moved is noted.
     """
-    pixels, shows = pixels_of(run.start, run.points.seq_nums, shape), showing(flown)
+    pixels = pixels_of(run.start, run.points.seq_nums, shape)
     plane_of = np.where(pixels >= 0, pixels // int(np.prod(shape[1:])), -1)
     counts = np.bincount(plane_of[plane_of >= 0], minlength=shape[0])
     whole = np.flatnonzero(counts == int(np.prod(shape[1:])))
     fresh = [int(one) for one in whole if one and int(one) not in fly_lines.moved]
-    if not fresh or not shows:
+    if not fresh or not (shows := showing(flown)):
         return flown
     energies, begun = run.energies_of("primary"), begun_s(run)
     for plane in fresh:
@@ -85,7 +84,7 @@ def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyL
 
 def showing(flown: FlyMaps) -> Mapping[str, tuple[Numbers, Numbers]]:
     """Return all maps in which the sample may show."""
-    return {**flown.lines, **{f"{key} of a steady beam": pair for key, pair in flown.counted.items()}}
+    return {**flown.lines, **{f"{key} of a steady beam": pair for key, pair in flown.counted().items()}}
 
 
 def _walked(

@@ -12,8 +12,8 @@ Of several energies each whole map is brought back by what the sample has drifte
 noise of counting, and how well it is known how far that was: this shows where a map is steep, at the rims of particles.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -57,16 +57,16 @@ class FlyMaps:
         Dwell that each pixel received [s], of the same shape.
     troubles : tuple of str
         What detectors have missed.
-    counted : mapping of str to (ndarray, ndarray)
-        What the chambers counted, as `lines`, but per mean incident beam of each line: while the beam is steady along
-        a line, this is known better.
+    counted : callable
+        Returns what the chambers counted, as `lines`, but per mean incident beam of each line: while the beam is steady
+        along a line, this is known better. It is worked out when it is asked for.
     """
 
     grid: Grid
     lines: Mapping[str, tuple[Numbers, Numbers]]
     coverage: Numbers
     troubles: tuple[str, ...]
-    counted: Mapping[str, tuple[Numbers, Numbers]] = field(default_factory=dict)
+    counted: Callable[[], Mapping[str, tuple[Numbers, Numbers]]] = dict
 
 
 class FlyLines:
@@ -119,7 +119,6 @@ class FlyLines:
         beam, others = self._channels(pulses)
         number = shape[0] if len(shape) == 3 else 1
         found: dict[str, tuple[Numbers, Numbers]] = {}
-        counted: dict[str, tuple[Numbers, Numbers]] = {}
         empty = Binned.empty(self._grid, len(table.counters) + (table.busy is not None))
         planes = [self._sums.get(plane, empty) for plane in range(number)]
         reference = self._reference(beam)
@@ -135,9 +134,14 @@ class FlyLines:
             value, variance = np.array([one.value for one in maps]), np.array([one.error**2 for one in maps])
             pair = (value, variance) if len(shape) == 3 else (value[0], variance[0])
             found[f"{table.prefix}{counter}"] = pair
-            if counter in CHAMBERS and beam is not None and len(shape) == 3:
-                counted[counter] = _per_beam_of_line(planes, channel, own, beam, reference)
         coverage = np.array([one.coverage for one in planes])
+
+        def counted() -> dict[str, tuple[Numbers, Numbers]]:
+            if beam is None or len(shape) < 3:
+                return {}
+            own = {counter: (channel, noise.get(counter, 1.0)) for channel, counter in others if counter in CHAMBERS}
+            return {counter: _per_beam_of_line(planes, *pair, beam, reference) for counter, pair in own.items()}
+
         return FlyMaps(self._grid, found, coverage if len(shape) == 3 else coverage[0], table.troubles, counted)
 
     @property
