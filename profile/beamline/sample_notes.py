@@ -8,7 +8,7 @@ A reference file is XDI, or columns of numbers with the unit of their energy beh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -42,6 +42,10 @@ class SampleNotes:
         """Return what the metadata of a session or of a run hold."""
         return cls(metadata.get("material"), dict(metadata.get("references") or {}))
 
+    def anywhere(self) -> Self:
+        """Return the same with whole paths: a session that opens in another folder reads these files too."""
+        return replace(self, references={name: _whole(file) for name, file in self.references.items()})
+
     def metadata(self) -> dict[str, Any]:
         """Return the entries that `from_metadata` reads."""
         return {"material": self.material, "references": dict(self.references)}
@@ -72,8 +76,8 @@ def read_reference(name: str, file: str) -> Spectrum:
     ValueError
         If it cannot be read, has no unit, or cannot be normalised.
     """
-    path, _, unit = file.rpartition(":")
-    if unit in EV_PER_UNIT and path:
+    path, unit = _path_and_unit(file)
+    if unit:
         spectrum = read_columns(Path(path).expanduser(), cast(EnergyUnit, unit))
     elif Path(file).suffix.lower() == ".xdi":
         spectrum = read_xdi(Path(file).expanduser())
@@ -85,6 +89,17 @@ def read_reference(name: str, file: str) -> Spectrum:
     if (abs(ends - (0.0, 1.0)) > ALREADY).any():
         absorption = normalise(spectrum.energy, absorption).flattened
     return Spectrum(name, spectrum.energy, absorption, spectrum.metadata)
+
+
+def _path_and_unit(file: str) -> tuple[str, str]:
+    """Return a file, and the unit that stands behind its colon, if any."""
+    path, _, unit = file.rpartition(":")
+    return (path, unit) if unit in EV_PER_UNIT and path else (file, "")
+
+
+def _whole(file: str) -> str:
+    path, unit = _path_and_unit(file)
+    return f"{Path(path).expanduser().absolute()}{':' if unit else ''}{unit}"
 
 
 def named_reference(text: str) -> Spectrum:

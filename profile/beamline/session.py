@@ -137,7 +137,7 @@ class Session:
         ValueError
             If a file cannot be read or the material is none; nothing has changed then.
         """
-        notes = SampleNotes(material, self.sample.references if references is None else references)
+        notes = SampleNotes(material, self.sample.references if references is None else references).anywhere()
         spectra, beam = self._spectra(notes), self._beam(notes)
         self.engine.md.update({"sample": name, **notes.metadata()})
         self.live.settings = replace(self.live.settings, references=spectra)
@@ -303,7 +303,11 @@ def open_session(
         if material is not None:
             engine.md["material"] = material
         meter.beam = session._beam(session.sample)
-        found = session._spectra(session.sample) if references is None else references
+        try:
+            found = session._spectra(session.sample) if references is None else references
+        except ValueError as error:
+            tell(f"fractions are not fitted live: {error}; say where the references are by use_sample(…)")
+            found = ()
         live.settings = replace(live.settings, references=found)
         session._until_closed = until_closed.pop_all()
     return session

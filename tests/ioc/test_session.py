@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ca_client import Channels
 from conftest import Simulate
@@ -133,4 +134,30 @@ def test_without_a_beamline_it_opens_and_says_what_is_missing(ca_ports: list[int
     assert any(sentence.startswith("mono does not answer within 0.5 s") for sentence in session.missing)
     assert all("whiteline check" in sentence for sentence in session.missing)
     session.engine([*bps.open_run(), *bps.close_run()])
+    session.close()
+
+
+def test_references_that_are_gone_keep_no_session_from_opening(
+    ca_ports: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whiteline.beamline.session import open_session
+
+    beamline = Options(beamline="nanoprobe", data=tmp_path / "data").description()
+    energies = np.arange(8200.0, 8700.0, 1.0)
+    step = 1 / (1 + np.exp(-(energies - 8345.0) / 1.5))
+    np.savetxt(tmp_path / "nickel.txt", np.column_stack([energies, step]))
+    monkeypatch.chdir(tmp_path)
+    session = open_session(beamline, connect_s=0.1)
+    session.use_sample("particles", references={"Ni2+": "nickel.txt:eV"})
+    session.close()
+    monkeypatch.chdir("/")
+    told: list[str] = []
+    session = open_session(beamline, connect_s=0.1, tell=told.append)
+    assert [one.name for one in session.live.settings.references] == ["Ni2+"]
+    assert not any("references" in one for one in told)
+    session.close()
+    (tmp_path / "nickel.txt").unlink()
+    session = open_session(beamline, connect_s=0.1, tell=told.append)
+    assert session.live.settings.references == ()
+    assert any("nickel.txt" in one and "use_sample" in one for one in told)
     session.close()

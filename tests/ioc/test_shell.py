@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -43,6 +44,12 @@ def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     assert "sample_fine_x" in session.type("%wa motors")
     session.type("%mov sample.fine.x 3")
     assert re.search(r"sample_fine_x +3\b", session.type("wa()"))
+    session.type("mvr(sample.fine.x, 1)")
+    assert re.search(r"sample_fine_x +4\b", session.type("wa()"))
+    assert "Traceback" not in session.type(
+        "[one.__name__ for one in (bp, bps)], sd.baseline, bec, cat, resume, session"
+    )
+    assert re.search(r"\| +3 \|", session.type("ascan(zone_plate.x, 0, 1, 2, 0.1)"))
     session.type("use_sample('particles', material='LiNiO2')")
     told = session.type("print(preflight(xanes([counters], energy, [8330, 8340], shutter=fast_shutter)))")
     assert "duration" in told
@@ -84,6 +91,20 @@ def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     assert re.search(r"scan_axis +particles +\d+ +success", listed), listed
     log = (home / "whiteline-data" / "txm-catalog" / "log" / "session.log").read_text()
     assert "bluesky" in log
+
+
+def test_ipython_opens_it_from_the_folder_of_its_profile(floor: tuple[Path, dict[str, str]], root: Path) -> None:
+    home, where = floor
+    profile = home / "profile"  # a copy, as IPython keeps its history there
+    shutil.copytree(root / "profile" / "startup", profile / "startup", ignore=shutil.ignore_patterns("__pycache__"))
+    session = Terminal(home, where, command=("ipython", f"--profile-dir={profile}"))
+    assert "Simulated full-field transmission X-ray microscope" in session.prompt()
+    assert "'idle'" in session.type("str(RE.state)")
+    assert "sample_fine_x" in session.type("wa()")
+    session.child.sendline("quit")
+    assert session.child.expect([r"\[y\]/n", pexpect.EOF]) in (0, 1)
+    session.child.sendline("y") if session.child.isalive() else None
+    session.child.expect(pexpect.EOF)
 
 
 def test_ctrl_c_pauses_at_any_moment(floor: tuple[Path, dict[str, str]], seed: int) -> None:

@@ -1,11 +1,15 @@
 """The code on pages of docs/ that need no beamline runs as it is printed."""
 
+import ast
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from whiteline import plans
 
 NUMBERS = {
     "live-page.md": r"\['start', 'stop'\]\n",
@@ -32,3 +36,41 @@ def test_the_code_of_a_page_runs(root: Path, page: str, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(NUMBERS[page], done.stdout), done.stdout
+
+
+def calls_of_plans(text: str) -> list[ast.Call]:
+    """Return what a page's Python code asks of the plans."""
+    trees = [ast.parse(block) for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imports = [one for one in nodes if isinstance(one, ast.ImportFrom) and one.module != "whiteline.plans"]
+    others = {name.asname or name.name for one in imports for name in one.names}  # such as a list of energies
+    calls = [one for one in nodes if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
+    return [one for one in calls if one.func.id in set(plans.__all__) - others]
+
+
+def bound(call: ast.Call) -> None:
+    """Bind a call to the signature of its plan; arguments that are unpacked from elsewhere may be any."""
+    assert isinstance(call.func, ast.Name)
+    signature = inspect.signature(getattr(plans, call.func.id))
+    unpacked = any(isinstance(one, ast.Starred) for one in call.args) or any(one.arg is None for one in call.keywords)
+    given = [None] * sum(not isinstance(one, ast.Starred) for one in call.args)
+    named = {one.arg: None for one in call.keywords if one.arg is not None}
+    (signature.bind_partial if unpacked else signature.bind)(*given, **named)
+
+
+def test_plans_on_all_pages_are_called_as_they_are_defined(root: Path) -> None:
+    pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    calls = {page.name: calls_of_plans(page.read_text()) for page in pages}
+    for page, found in calls.items():
+        for call in found:
+            try:
+                bound(call)
+            except TypeError as error:
+                pytest.fail(f"{page}: {ast.unparse(call)}: {error}")
+    assert {"take-a-scan.md", "fly-scans.md", "your-first-scan.md"} <= {page for page, found in calls.items() if found}
+
+
+def test_a_call_that_no_plan_takes_would_be_seen() -> None:
+    (call,) = calls_of_plans("```python\nRE(xanes([counters], energy, shuter=fast_shutter))\n```")
+    with pytest.raises(TypeError):
+        bound(call)

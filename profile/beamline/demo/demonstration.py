@@ -131,6 +131,7 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
             "fast as a real one, with errors of energy and focus that nobody is told"
         )
         # imported here: with ophyd comes the client library, which reads where to search but once
+        from bluesky.utils import FailedStatus
         from epics import ca
 
         from whiteline.beamline.session import open_session
@@ -143,6 +144,10 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
             if session.missing:
                 raise DemonstrationFailed(session.missing[0])
             return _shown(choices, sample, session, tell)
+        except DemonstrationFailed:
+            raise
+        except (FailedStatus, RuntimeError) as error:  # of a device, a plan, or the live analysis
+            raise DemonstrationFailed(str(error.__cause__ or error)) from error
         finally:
             session.close()
             ca.disable_ca_messages()  # the IOCs end now, which is no news

@@ -6,6 +6,11 @@ from typing import Any
 from bluesky.callbacks.best_effort import BestEffortCallback
 
 
+def has_display() -> bool:
+    """Tell whether plots can be shown."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def best_effort(shell: Any) -> Any:
     """Return the callback, set up for this prompt.
 
@@ -19,7 +24,7 @@ def best_effort(shell: Any) -> Any:
     """
     callback: Any = BestEffortCallback()  # type: ignore[no-untyped-call]
     callback.disable_baseline()  # two screens of axes at every run; wa() shows them
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    if has_display():
         shell.run_line_magic("matplotlib", "auto")
     else:
         callback.disable_plots()

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from whiteline.beamline.prompt.counts import has_display
 from whiteline.beamline.session import Session
 from whiteline.plans.shutter import OPEN
 
@@ -35,6 +36,10 @@ def welcome(console: Console, session: Session) -> None:
         Text(f"{count} devices · {len(session.store.catalog)} runs in the catalog"),
         Text(f"sample {sample} · references of the live fit: {references}"),
     ]
+    if not has_display():
+        lines.append(
+            Text("no display, so no plots: `ssh -X` brings them here, `whiteline live` into a browser", "yellow")
+        )
     if not session.missing:
         lines.append(_beam(session))
     lines += [Text(""), *(Text(example, "cyan") for example in EXAMPLES)]

@@ -10,8 +10,9 @@ from whiteline.analysis.live.recipes import told_apart
 from whiteline.analysis.live.results import Results
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.maps.basis import Basis
+from whiteline.analysis.maps.map import Map
 from whiteline.analysis.runs.run import FLAT, Run
-from whiteline.beamline.score.truth import RunTruth
+from whiteline.beamline.score.truth import NoTruth, RunTruth
 
 Numbers = NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def score_fractions(results: Results, truth: RunTruth, bounds: Numbers, valid: N
     valid : ndarray of bool, shape (Y, X)
         From `valid_pixels`.
     """
-    maps = [results.map(f"fraction of {name}") for name in truth.names]
+    maps = _fractions(results, truth)
     off = np.stack([one.value[valid] - true[valid] for one, true in zip(maps, truth.fraction, strict=True)])
     errors = np.stack([one.error[valid] for one in maps])
     return FractionScore(rms(off), rms(bounds), rms(off / errors), valid)
@@ -66,9 +67,21 @@ def valid_pixels(results: Results, truth: RunTruth) -> NDArray[np.bool_]:
 
     Where there is nothing the truth has no fraction; a map that calls such a pixel valid is wrong by as much as it
     says, and the difference, which is not a number, spoils the score.
+
+    Raises
+    ------
+    NoTruth
+        If there is no map of one of the fractions.
     """
-    maps = [results.map(f"fraction of {name}") for name in truth.names]
-    return np.asarray(np.all([one.valid for one in maps], axis=0))
+    return np.asarray(np.all([one.valid for one in _fractions(results, truth)], axis=0))
+
+
+def _fractions(results: Results, truth: RunTruth) -> list[Map]:
+    missing = [name for name in truth.names if f"fraction of {name}" not in results.maps]
+    if missing:
+        why = "; ".join(results.troubles) or f"its energies or references do not tell {' and '.join(truth.names)} apart"
+        raise NoTruth(f"{results.run} has no map of the fraction of {missing[0]} that could be scored: {why}")
+    return [results.map(f"fraction of {name}") for name in truth.names]
 
 
 def bounds_of_stack(run: Run, settings: Settings, truth: RunTruth, valid: NDArray[np.bool_]) -> Numbers:

@@ -22,6 +22,7 @@ from whiteline.beamline.description import Beamline
 from whiteline.beamline.score.truth import NoTruth, RunTruth, read_species
 from whiteline.sim.gated_counts import thickness_along
 from whiteline.sim.ioc.truth_file import write_species
+from whiteline.sim.nanoprobe import Nanoprobe
 from whiteline.sim.truth import truth_of_thickness
 
 Numbers = NDArray[np.float64]
@@ -58,7 +59,7 @@ def write_raster_truth(beamline: Beamline, run: Run, box_truth: Path, file: Path
     Parameters
     ----------
     beamline : Beamline
-        That has taken it, with the seed of its sample.
+        That has taken it; seed and species of its sample are those that the box has written.
     run : Run
         Its lines, in one file of the box.
     box_truth : Path
@@ -74,7 +75,7 @@ def write_raster_truth(beamline: Beamline, run: Run, box_truth: Path, file: Path
         If it cannot be written.
     """
     pulses = require_pulses(run.points)
-    nanoprobe = twin.nanoprobe(beamline)
+    nanoprobe = _twin_of(beamline, run, box_truth)
     columns = _columns(run, box_truth, ("place_x", "place_y", "energy", "flux", "defocus"))
     y, x = places_of(pulses)
     grid = planned_or_measured(pulses, y, x)
@@ -134,6 +135,15 @@ def read_raster_truth(file: Path, run: Run) -> RunTruth:
     except (OSError, KeyError) as error:
         raise NoTruth(f"{file} does not hold the truth of a fly raster: {error}") from error
     return RunTruth(species=species, numbers=(), **kept)
+
+
+def _twin_of(beamline: Beamline, run: Run, box_truth: Path) -> Nanoprobe:
+    """Return the microscope with the very sample that was scanned, whatever its beamline says by now."""
+    try:
+        with h5py.File(box_truth) as held:
+            return twin.nanoprobe(beamline, seed=int(held.attrs["seed"]), species=read_species(held))
+    except (OSError, KeyError) as error:
+        raise NoTruth(f"{box_truth} does not say which sample {run.name} has scanned: {error}") from error
 
 
 def _columns(run: Run, file: Path, names: tuple[str, ...]) -> dict[str, Numbers]:

@@ -138,7 +138,7 @@ class Box(CaptureRecords):
                 raise ValueError(why)
             path = file_in(folder, name, self["FileNumber_RBV"], template)
             counted = self._named_windows()
-            await self._files.create(path, self["Pulses_RBV"], self._measuring.instrument.scanning, counted)
+            await self._files.create(path, self["Pulses_RBV"], await self._measuring.microscope(), counted)
         except FAILURES as error:
             await self._fail(f"no file can be opened: {error}")
             return

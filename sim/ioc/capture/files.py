@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import h5py
+
 from whiteline.sim.full_field import FullFieldMicroscope
 from whiteline.sim.ioc.capture.columns import Captured, Columns, attributes_of, attributes_of_truth, columns_of
 from whiteline.sim.ioc.capture.lines_file import LinesFile
 from whiteline.sim.ioc.capture.settings import CaptureSettings
+from whiteline.sim.ioc.truth_file import write_species
 from whiteline.sim.nanoprobe import Nanoprobe
 
 FAILURES = (OSError, RuntimeError, ValueError)
@@ -45,13 +48,19 @@ class Files:
         """Return where the truth of a file is written."""
         return self._truth.with_name(f"{self._truth.stem}-{path.stem}.h5")
 
-    async def create(self, path: Path, pulses: int, scanning: bool, windows: Iterable[str] = ()) -> None:
-        """Open both, with columns for windows of these names; errors as in `LinesFile`."""
+    async def create(
+        self, path: Path, pulses: int, microscope: FullFieldMicroscope | Nanoprobe, windows: Iterable[str] = ()
+    ) -> None:
+        """Open both, with columns for windows of these names, and the sample in the truth; errors as in `LinesFile`."""
+
+        def sample(file: h5py.File) -> None:
+            file.attrs["seed"] = microscope.beam.seed
+            write_species(file, microscope)
 
         def both() -> tuple[LinesFile, LinesFile]:
             measured = LinesFile(path, MEASURED, attributes_of(self._settings, windows), pulses)
-            columns = attributes_of_truth(self._settings, scanning)
-            return measured, LinesFile(self.truth_of(path), TRUTH, columns, pulses)
+            columns = attributes_of_truth(self._settings, isinstance(microscope, Nanoprobe))
+            return measured, LinesFile(self.truth_of(path), TRUTH, columns, pulses, sample)
 
         self._open = await self._outside(both)
 

@@ -1,6 +1,6 @@
 """A file that grows by a row at a time, or several, while others read it: a table of columns, each rows × pulses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class LinesFile:
         Attributes of each column, by its name.
     pulses : int
         Of each row.
+    also : callable, optional
+        Writes what else is in it, before readers see it.
 
     Raises
     ------
@@ -31,7 +33,14 @@ class LinesFile:
         If it cannot be written.
     """
 
-    def __init__(self, path: Path, group: str, columns: Mapping[str, Attributes], pulses: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        group: str,
+        columns: Mapping[str, Attributes],
+        pulses: int,
+        also: Callable[[h5py.File], None] | None = None,
+    ) -> None:
         self.path, self.pulses = path, pulses
         self.lines = 0
         self._file = h5py.File(path, "w", libver="latest")
@@ -45,6 +54,8 @@ class LinesFile:
                 )
                 column.attrs.update(attributes)
                 self._columns[name] = column
+            if also is not None:
+                also(self._file)
             self._file.swmr_mode = True
         except BaseException:
             self._file.close()

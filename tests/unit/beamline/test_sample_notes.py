@@ -48,6 +48,16 @@ def test_notes_come_back_from_metadata() -> None:
     assert SampleNotes.from_metadata({}) == SampleNotes()
 
 
+@pytest.mark.parametrize("unit", [":keV", ""])
+def test_files_are_found_from_another_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    suffix = ".txt" if unit else ".xdi"
+    monkeypatch.chdir(tmp_path)
+    notes = SampleNotes(references={"nickel": f"nickel{suffix}{unit}"}).anywhere()
+    monkeypatch.chdir("/")
+    assert notes.references == {"nickel": f"{tmp_path / 'nickel'}{suffix}{unit}"}
+    assert notes.anywhere() == notes
+
+
 def test_a_simulated_beamline_knows_its_references_and_a_real_one_none() -> None:
     beamline = load("txm")
     assert len(simulated_references(beamline)) == 2

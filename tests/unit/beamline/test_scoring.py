@@ -12,7 +12,7 @@ from whiteline.analysis import tables
 from whiteline.analysis.live.settings import Settings
 from whiteline.beamline.description import load
 from whiteline.beamline.score.edges import score_edges
-from whiteline.beamline.score.fractions import bounds_of_stack
+from whiteline.beamline.score.fractions import bounds_of_stack, valid_pixels
 from whiteline.beamline.score.motion import frames_lost
 from whiteline.beamline.score.rasters import emitted
 from whiteline.beamline.score.scoring import score_run
@@ -92,3 +92,9 @@ def test_the_truth_of_a_raster_emits_what_the_twin_does(seed: int) -> None:
     found = emitted(known, energies)[:, 0]
     assert (alpha == 0).sum() > 20
     np.testing.assert_allclose(found / found[-1], alpha / alpha[-1], atol=2e-3)
+
+
+def test_a_run_without_fractions_is_said_to_have_none() -> None:
+    found: Any = SimpleNamespace(maps={}, run="run 1", troubles=("no fractions are fitted: 2 energies are too few",))
+    with pytest.raises(NoTruth, match=r"run 1 has no map of the fraction of .*: no fractions are fitted: 2 energies"):
+        valid_pixels(found, truth(ENERGIES))
