@@ -67,7 +67,9 @@ def test_plans_on_all_pages_are_called_as_they_are_defined(root: Path) -> None:
                 bound(call)
             except TypeError as error:
                 pytest.fail(f"{page}: {ast.unparse(call)}: {error}")
-    assert {"take-a-scan.md", "fly-scans.md", "your-first-scan.md"} <= {page for page, found in calls.items() if found}
+    assert {"README.md", "take-a-scan.md", "fly-scans.md", "your-first-scan.md"} <= {
+        page for page, found in calls.items() if found
+    }
 
 
 def test_a_call_that_no_plan_takes_would_be_seen() -> None:
