@@ -16,7 +16,6 @@ from whiteline.analysis.live.map_drift import drift_of_map, first_whole, showing
 from whiteline.analysis.registration.among import shifts_among
 from whiteline.analysis.registration.walk import walk_of
 from whiteline.analysis.runs.fly_maps import begun_s, moved_um
-from whiteline.analysis.runs.rasters import pixels_of
 from whiteline.analysis.runs.run import Run
 
 Numbers = NDArray[np.float64]
@@ -34,7 +33,15 @@ UNMOVED = 0.3
 """While maps still come, one that has moved by less of its error stays, too, so that few are read again."""
 
 
-def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyLines, *, register: bool) -> FlyMaps:
+def bring_back(
+    run: Run,
+    shape: tuple[int, ...],
+    flown: FlyMaps,
+    fly_lines: FlyLines,
+    energies: Numbers,
+    *,
+    register: bool,
+) -> FlyMaps:
     """Bring back the maps that are whole by now, and return all maps as they are then.
 
     Parameters
@@ -47,20 +54,17 @@ def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyL
         Its maps so far.
     fly_lines : FlyLines
         What they come from; what is found is noted there.
+    energies : ndarray of float64, shape (E,)
+        Of each map [eV].
     register : bool
         Whether maps are brought back; if not, only how far new ones have moved is noted.
     """
-    pixels = pixels_of(run.start, run.points.seq_nums, shape)
-    plane_of = np.where(pixels >= 0, pixels // int(np.prod(shape[1:])), -1)
-    counts = np.bincount(plane_of[plane_of >= 0], minlength=shape[0])
-    whole = np.flatnonzero(counts == int(np.prod(shape[1:])))
-    fresh = [int(one) for one in whole if one and int(one) not in fly_lines.moved]
+    fresh = [one for one in fly_lines.whole(shape) if one and one not in fly_lines.moved]
     if not fresh or not (shows := showing(flown)):
         return flown
-    energies, begun = run.energies_of("primary"), begun_s(run)
+    begun = begun_s(run)
     for plane in fresh:
-        energy = np.nan if energies is None else float(np.mean(energies[plane_of == plane]))
-        found = drift_of_map(shows, plane, energy, float(begun[plane]))
+        found = drift_of_map(shows, plane, float(energies[plane]), float(begun[plane]))
         fly_lines.moved[plane] = found
         if register and found is not None and found.trusted:
             by = found.shift_y, found.shift_x
@@ -70,9 +74,10 @@ def bring_back(run: Run, shape: tuple[int, ...], flown: FlyMaps, fly_lines: FlyL
     flown = fly_lines.follow(run)
     fly_lines.shown = fly_lines.shown or showing_most(showing(flown))
     first = first_whole(showing(flown)[fly_lines.shown][0])
-    planes = [first, *sorted(one for one, found in fly_lines.moved.items() if found is not None and one != first)]
-    # without times of their own nothing is known of how far maps are apart
-    timed = np.unique(begun[planes][np.isfinite(begun[planes])]).size == len(planes) > 1
+    found_ones = sorted(one for one, found in fly_lines.moved.items() if found is not None and one != first)
+    # of a map without a time nothing is known of how far it is from others
+    planes = [one for one in (first, *found_ones) if np.isfinite(begun[one])]
+    timed = first in planes and np.unique(begun[planes]).size == len(planes) > 1
     for _ in range(PASSES if timed else 0):
         maps = showing(flown)[fly_lines.shown]
         by_px = _walked(fly_lines, planes, begun[planes], maps, moved_um(run)[planes], shape, going=run.going)
@@ -100,16 +105,21 @@ def _walked(
     """Bring some maps, the first one first, to where the sample has most likely walked; tell how far at most [px]."""
     value, variance = (part[planes] for part in maps)
     region, back = region_um / fly_lines.step_um, np.array([fly_lines.back_px(one) for one in planes])
-    found = shifts_among(value, np.nanmean(variance, axis=(1, 2)))
+    noise = np.nanmean(variance, axis=(1, 2))
+    if not (np.isfinite(noise) & (noise > 0)).all():
+        return 0.0
+    found = shifts_among(value, noise)
     if np.isfinite(found.shifts).all(axis=1).sum() < 2:
         return 0.0
     walk = walk_of(begun, back + region + found.shifts, found.errors)
     places = walk.places - (region - region[0])
     # as more maps come, the place of the first one is known better: that moves all others alike, and none of them apart
-    alike = np.median((places - back)[1:], axis=0) if going else np.zeros(2)
+    before = np.array([one in fly_lines.placed for one in planes])
+    alike = np.median((places - back)[before], axis=0) if going and before.any() else np.zeros(2)
     least = np.maximum(UNMOVED_PX, UNMOVED * walk.apart if going else 0.0)
     far = (np.abs(places - alike - back) > least).any(axis=1)
     far[0] = False
+    fly_lines.placed.update(planes[1:])
     for index, plane in enumerate(planes):
         by = places[index] - alike if far[index] else back[index]
         fly_lines.bring_back(plane, (float(by[0]), float(by[1])), tuple(walk.apart[index].tolist()), shape)

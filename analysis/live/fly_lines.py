@@ -12,6 +12,7 @@ Of several energies each whole map is brought back by what the sample has drifte
 noise of counting, and how well it is known how far that was: this shows where a map is steep, at the rims of particles.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -82,6 +83,8 @@ class FlyLines:
     moved : dict of int to FrameFound or None
         By how much whole maps were found to have moved against the first one, as they were taken, by their number; None
         if that is not known.
+    placed : set of int
+        Maps that were compared with all others.
     shown : str
         In which line the sample shows most, by the first whole map; empty as long as none is.
     """
@@ -93,12 +96,14 @@ class FlyLines:
 
     def _forget(self) -> None:
         self._grid: Grid | None = None
+        self._measured: set[int] = set()
         self._sums: dict[int, Binned] = {}
         self._added: dict[int, Place] = {}
         self._scatter: dict[str, dict[int, float]] = {}
         self._back: dict[int, tuple[float, float]] = {}
         self._unsure: dict[int, tuple[float, float]] = {}
         self.moved: dict[int, FrameFound | None] = {}
+        self.placed: set[int] = set()
         self.shown = ""
 
     def follow(self, run: Run) -> FlyMaps:
@@ -144,10 +149,10 @@ class FlyLines:
 
         return FlyMaps(self._grid, found, coverage if len(shape) == 3 else coverage[0], table.troubles, counted)
 
-    @property
-    def brought_back(self) -> bool:
-        """Whether any map was brought back."""
-        return bool(self._back)
+    def whole(self, shape: tuple[int, ...]) -> list[int]:
+        """Return which maps have all of their lines, of a raster of this shape."""
+        lines = Counter((line - 1) // shape[-2] for line in self._added)
+        return sorted(plane for plane, number in lines.items() if number == shape[-2] and plane < shape[0])
 
     def bring_back(
         self, plane: int, by_px: tuple[float, float], unsure_px: tuple[float, float], shape: tuple[int, ...]
@@ -188,7 +193,8 @@ class FlyLines:
         key = table.keys[axis_columns(pulses)[0]]
         places = {point.seq_num: point.places[key] for point in table.stream.points if key in point.places}
         replaced = any(self._added[line] != place for line, place in places.items() if line in self._added)
-        if replaced or not self._planned:
+        # a grid that was not planned follows from the lines that there are
+        if replaced or not (self._planned or self._measured >= set(table.lines.tolist())):
             self._forget()
         fresh = [place for place, line in enumerate(table.lines) if int(line) not in self._added]
         if not fresh and self._grid is not None:
@@ -197,10 +203,17 @@ class FlyLines:
             y, x = places_of(pulses, slice(fresh[0], fresh[-1] + 1) if fresh else slice(0))
             self._grid = planned_or_measured(pulses, y, x)
             self._planned = self._grid == planned_or_measured(pulses, y[:0], x[:0])
+            self._measured = set(table.lines.tolist())
+        unread: UnreadableRun | None = None
         for plane, group in groupby(fresh, key=lambda one: int(table.lines[one] - 1) // shape[-2]):
             ones = list(group)
-            # a map at a time, so that a long run is never in memory as a whole
-            self._add_lines(pulses, plane, slice(ones[0], ones[-1] + 1), places)
+            try:
+                # a map at a time, so that a long run is never in memory as a whole
+                self._add_lines(pulses, plane, slice(ones[0], ones[-1] + 1), places)
+            except UnreadableRun as error:  # none of these lines is in its file yet, or ever; others may be
+                unread = error
+        if unread is not None and not self._added:
+            raise unread
 
     def _add_lines(self, pulses: Pulses, plane: int, lines: slice, places: Mapping[int, Place]) -> None:
         table, grid = pulses.table, self._grid
@@ -221,8 +234,8 @@ class FlyLines:
         witness = next((channel for channel, counter in others if counter in CHAMBERS), None)
         if beam is not None and witness is not None:
             counts[beam], over = steadied(counts[beam], counts[witness], gate)
-            if np.isfinite(over[new]).any() or table.counters[beam] not in scatter:
-                scatter[table.counters[beam]] = over
+            raw = scatter.get(table.counters[beam], np.full(over.shape, np.nan))
+            scatter[table.counters[beam]] = np.where(np.isfinite(over), over, raw)
         for counter, found in scatter.items():
             known = new & np.isfinite(found)
             of_lines = zip(numbers[known].tolist(), found[known].tolist(), strict=True)

@@ -45,8 +45,8 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
     spectra : bool
         Whether the fluorescence spectra are summed from their files; those of a fly scan are not.
     fly_lines : FlyLines, optional
-        What was added up of a fly raster so far; if it is not given, or maps were brought back and the run is over,
-        all lines are read.
+        What was added up of a fly raster so far; if it is not given, or maps were compared and the run is over, all
+        lines are read.
 
     Raises
     ------
@@ -56,19 +56,19 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
     shape = run.raster_shape
     if shape is None or len(shape) > 3:
         raise UnreadableRun(f"{run.name} is no raster of two axes, nor one at several energies; its shape is {shape}")
-    flown = None
+    flown, energies = None, _energies(run, shape)
     if FLY in run.streams:
-        if fly_lines is None or (fly_lines.brought_back and not run.going):
+        if fly_lines is None or (fly_lines.moved and settings.register and not run.going):
             # at its end a run is read as anybody reads it later: places that were found as maps came are only near
             fly_lines = FlyLines(settings.incident)
         flown = fly_lines.follow(run)
         if len(shape) == 3:
-            flown = bring_back(run, shape, flown, fly_lines, register=settings.register)
+            of_maps = np.full(shape[0], np.nan) if energies is None else energies
+            flown = bring_back(run, shape, flown, fly_lines, of_maps, register=settings.register)
         lines, troubles = dict(flown.lines), list(flown.troubles)
     else:
         lines = {key: _line(run, key, shape, settings) for key in run.lines}
         troubles = [] if lines else [f"{run.name} counts no fluorescence line with its points"]
-    energies = _energies(run, shape)
     maps, error, fitted, moved, planes = {}, ErrorFound(), None, None, None
     if len(shape) == 2:
         maps = {key: _named(key, *pair) for key, pair in lines.items()}

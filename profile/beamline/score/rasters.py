@@ -130,8 +130,10 @@ def bounds_of_raster(
 def counts_per_jump(planes: Planes, truth: RunTruth) -> float:
     """Return what an edge jump of 1 gives in counts per beam, by all that came from the particles."""
     value, _ = per_photon(planes.energies, planes.value, planes.variance)
+    came = value[:, truth.particles]
     model = emitted(truth, truth.energy[: len(planes.energies)]) @ truth.jumps[:, truth.particles]
-    return float(np.nansum(value[:, truth.particles]) / model.sum())
+    known = np.isfinite(came)  # at a border it is not, where a map was brought back
+    return float(came[known].sum() / model[known].sum())
 
 
 def emitted(truth: RunTruth, energies: Numbers) -> Numbers:

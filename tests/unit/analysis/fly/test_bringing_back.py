@@ -101,7 +101,7 @@ def test_maps_before_the_edge_which_show_little_are_brought_back_by_those_beyond
 
 
 def test_maps_are_found_where_they_were_as_they_came_and_afterwards(seed: int, tmp_path: Path) -> None:
-    drifts, documents, watching = walking(seed, 5), [], LiveXanes()
+    drifts, documents, watching = 15 * walking(seed, 5), [], LiveXanes()
     followed = 0
     try:
         for document in drifting(seed, tmp_path, drifts, [60.0, 60.0, 2e4, 2e4, 2e4]):
@@ -110,7 +110,8 @@ def test_maps_are_found_where_they_were_as_they_came_and_afterwards(seed: int, t
                 assert found is not None
                 assert len(found.back_px) == 4
                 apart = (found.back_px - drifts[:4])[2:]
-                np.testing.assert_allclose(apart[1], apart[0], atol=0.05)
+                # by up to a pixel from map to map, which the slope of a map follows to a part
+                np.testing.assert_allclose(apart[1], apart[0], atol=0.15)
                 followed += 1
             documents.append(document)
             watching(*document)
