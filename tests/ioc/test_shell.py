@@ -137,7 +137,9 @@ def test_a_session_that_ends_right_after_a_run_puts_it_into_the_catalog(floor: t
 def test_without_a_beamline_it_opens_and_says_what_is_missing(tmp_path: Path) -> None:
     nowhere = {"EPICS_CA_ADDR_LIST": "127.0.0.1:9", "EPICS_CA_AUTO_ADDR_LIST": "NO"}
     session = Terminal(tmp_path, environment(tmp_path, **nowhere))
-    assert re.search(r"\d+ of \d+ devices do not answer: scans will fail", session.prompt())
+    seen = session.prompt()
+    assert re.search(r"(?s)\d+ of \d+ devices do not answer: .*\bmono,.*Scans will fail", seen)
+    assert "whiteline check" in seen
     assert "caRepeater" not in session.seen
     assert re.search(r"\b0\b", session.type("len(cat)"))
     session.child.sendline("quit")

@@ -9,7 +9,7 @@ from whiteline.beamline.session import Session
 from whiteline.plans.shutter import OPEN
 
 FEW = 4
-"""So many devices that do not answer are named; of more only their number is told."""
+"""Of so many devices that do not answer each has a sentence; more are named in one."""
 
 
 EXAMPLES = (
@@ -62,7 +62,8 @@ def _beam(session: Session) -> Text:
 def _missing(missing: tuple[str, ...], count: int) -> list[str]:
     if len(missing) <= FEW:
         return list(missing)
+    names = ", ".join(sentence.split()[0] for sentence in missing)
     return [
-        f"{len(missing)} of {count} devices do not answer: scans will fail, old runs can be read. `whiteline check` "
-        "says what is missing; `whiteline shell --simulated` opens a session on a simulated beamline."
+        f"{len(missing)} of {count} devices do not answer: {names}. Scans will fail, old runs can be read. `whiteline "
+        "check` says what is missing; `whiteline shell --simulated` opens a session on a simulated beamline."
     ]

@@ -33,6 +33,13 @@ def spectrum(folder: Path, name: str, *, shift: float = 0.0, scale: float = 1.0,
     return str(path)
 
 
+def test_what_is_shown_if_nothing_is_told() -> None:
+    usual, probe = Choices(), Choices(beamline="nanoprobe")
+    assert (usual.beamline, usual.references, usual.seed, usual.out) == ("txm", (), 1, Path("out"))
+    assert usual.side >= 256
+    assert (probe.side, probe.number) == (48, 30)
+
+
 def test_raw_spectra_are_normalised_and_their_unit_is_found_by_the_edge(tmp_path: Path) -> None:
     kilo, plain = spectrum(tmp_path, "nio.txt", scale=1000.0), spectrum(tmp_path, "linio2.dat", shift=1.5, gain=0.7)
     for texts in ((f"NiO={kilo}", f"LiNiO2={plain}"), (f"NiO={kilo}:keV", f"LiNiO2={plain}:eV")):
