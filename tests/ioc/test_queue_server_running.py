@@ -143,4 +143,5 @@ def test_nothing_listens_beyond_loopback(ask: Ask, ports: tuple[int, int, int]) 
     listening = subprocess.run([ss, "-ltnH"], capture_output=True, text=True, check=True).stdout
     addresses = [line.split()[3].rpartition(":") for line in listening.splitlines()]
     ours = {int(port): host for host, _, port in addresses if int(port) in ports}
-    assert ours == dict.fromkeys(ports, "127.0.0.1")
+    # nothing is published where the third one is for
+    assert ours == dict.fromkeys(ports[:2], "127.0.0.1")
