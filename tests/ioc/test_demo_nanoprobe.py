@@ -15,7 +15,7 @@ from whiteline.analysis.live.raster import per_photon
 from whiteline.analysis.runs import Run, find_run
 from whiteline.beamline.demo.choices import Choices
 from whiteline.beamline.demo.scanning import PIXEL_UM
-from whiteline.beamline.score.raster_truth import read_raster_truth
+from whiteline.beamline.score.raster_truth import box_file, read_raster_truth, write_raster_truth
 from whiteline.beamline.score.rasters import counts_per_jump, emitted
 from whiteline.beamline.score.scoring import score_run
 from whiteline.beamline.score.truth import NoTruth
@@ -147,6 +147,17 @@ def test_the_bound_rests_on_the_counts_that_came(run: Run, truth: Path) -> None:
     np.testing.assert_array_less(np.abs(came - expected), 5 * np.sqrt(expected) + 0.05 * expected + 3)
     before = known.energy < known.edge_eV - 20
     assert came[before].sum() == pytest.approx(expected[before].sum(), abs=5 * np.sqrt(expected[before].sum()) + 3)
+
+
+def test_the_truth_is_of_the_sample_that_was_scanned(run: Run, truth: Path, folder: Path, tmp_path: Path) -> None:
+    """Whatever the description says by now, as if the beamline had been started with another seed."""
+    choices = Choices(beamline="nanoprobe", out=folder / "out")
+    options = Options(beamline=str(choices.folder / "nanoprobe.toml"), data=choices.folder / "data", seed=99)
+    (beside,) = (choices.folder / "data").glob(f"truth-*-{box_file(run).stem}.h5")
+    write_raster_truth(options.description(), run, beside, tmp_path / "again.h5")
+    again, kept = read_raster_truth(tmp_path / "again.h5", run), read_raster_truth(truth, run)
+    np.testing.assert_allclose(again.thickness_um, kept.thickness_um, atol=1e-6)
+    assert again.names == kept.names
 
 
 def test_the_truth_of_another_run_is_none(run: Run, truth: Path, tmp_path: Path) -> None:
