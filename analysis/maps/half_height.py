@@ -167,7 +167,7 @@ def _roots(a: Array, b: Array, c: Array, d: Array, width: Array) -> Array:
     All pixels take a step together, without a branch, which the processor does for several at a time. One that has
     come to its end stays there, so that it does not depend on how long others take.
     """
-    low, high, x, step = np.zeros(a.size), width.copy(), np.empty(a.size), np.full(a.size, np.inf)
+    low, high, x = np.zeros(a.size), width.copy(), np.empty(a.size)
     for i in range(a.size):
         end = d[i] + width[i] * (c[i] + width[i] * (b[i] + width[i] * a[i]))
         secant = min(max(-d[i] * width[i] / (end - d[i]), 0.0), width[i])
@@ -183,9 +183,9 @@ def _roots(a: Array, b: Array, c: Array, d: Array, width: Array) -> Array:
             newton = at - residual / slope
             inside = (slope > 0) & (newton >= low[i]) & (newton <= high[i])
             new = newton if inside else 0.5 * (low[i] + high[i])
-            x[i] = new if step[i] >= LEAST_STEP_EV else at
-            step[i] = abs(x[i] - at)
-            moving += 1 if step[i] >= LEAST_STEP_EV else 0
+            further = abs(new - at) >= LEAST_STEP_EV
+            x[i] = new if further else at
+            moving += 1 if further else 0
         if moving == 0:
             break
     return x
