@@ -1,6 +1,7 @@
 """Ask the twin for the truth of a run, and keep it beside the catalog: it is gone when the twin ends."""
 
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def keep_truth(beamline: Beamline, run: Run, *, answer_s: float = ANSWER_S) -> P
     place = kept_truth(beamline, run)
     place.parent.mkdir(parents=True, exist_ok=True)
     partial = place.with_suffix(".partial")
-    shutil.copyfile(str(file.get()), partial)
+    shutil.copyfile(_told(file, run, answer_s), partial)
     partial.replace(place)
     return place
 
@@ -75,7 +76,7 @@ def _keep_raster(beamline: Beamline, run: Run, answer_s: float) -> Path:
 
     file = EpicsSignalRO(f"{beamline.simulation.prefix}truth:file", name="truth_file", string=True)
     _connect((file,), run, answer_s)
-    beside = Path(str(file.get()))
+    beside = _told(file, run, answer_s)
     box_truth = beside.with_name(f"{beside.stem}-{box_file(run).stem}.h5")
     if not box_truth.exists():
         raise NoTruth(f"the twin does not know the truth of {run.name}: there is no {box_truth}")
@@ -85,6 +86,15 @@ def _keep_raster(beamline: Beamline, run: Run, answer_s: float) -> Path:
     write_raster_truth(beamline, run, box_truth, partial)
     partial.replace(place)
     return place
+
+
+def _told(file: Any, run: Run, answer_s: float) -> Path:
+    """Return the path that a process variable tells; it is asked again if only the first letter of it has come."""
+    deadline = time.monotonic() + answer_s
+    while not (path := Path(str(file.get(use_monitor=False)))).name:
+        if time.monotonic() > deadline:
+            raise NoTruth(f"the twin does not say where the truth of {run.name} is: {file.pvname} is {str(path)!r}")
+    return path
 
 
 def _connect(signals: Sequence[Any], run: Run, answer_s: float) -> None:
