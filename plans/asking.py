@@ -8,6 +8,7 @@ from bluesky.protocols import Readable
 from bluesky.utils import FailedStatus, MsgGenerator, short_uid
 
 from whiteline.plans import stubs
+from whiteline.plans.failures import sentence_of
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def ask(part: Readable[Any], also: Sequence[Readable[Any]] = ()) -> MsgGenerator
         # the run engine throws a failure at whatever runs when it comes: only that of the question is an answer
         if not any(getattr(one, "device", None) is part for one in error.args):
             raise
-        return Answer(why=str(error.__cause__ or error))
+        return Answer(why=sentence_of(error))
     yield from stubs.create(name=part.name)
     told: dict[str, Any] = {}
     for device in (part, *also):

@@ -18,6 +18,7 @@ from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 from whiteline.analysis.laws.fly_line import FlyLine
 from whiteline.plans import stubs
 from whiteline.plans.checks import require_count
+from whiteline.plans.failures import sentence_of
 from whiteline.plans.line_again import STREAM, LineAgain
 from whiteline.plans.point import take_point
 from whiteline.plans.protocols import CaptureBox, FlyPart, TriggeredDetector, satisfying
@@ -167,7 +168,7 @@ class FlyLines:
         for left in range(self._retries, -1, -1):
             failure = yield from self._attempt(line, moves, follows=follows and left == self._retries)
             result = {} if failure is not None else (yield from self._result())
-            why = _sentence(failure) if failure is not None else self._missing(result)
+            why = sentence_of(failure) if failure is not None else self._missing(result)
             if not why:
                 break
             if failure is not None and not left:
@@ -347,8 +348,3 @@ def _triggered(detector: Any) -> TriggeredDetector:
         f"{getattr(detector, 'name', detector)} cannot be triggered by a capture box: give a triggered detector, or "
         "leave it away, as what counts into the capture box is in its table anyway"
     )
-
-
-def _sentence(error: FailedStatus) -> str:
-    cause = error.__cause__
-    return str(cause) if cause is not None and str(cause) else str(error)

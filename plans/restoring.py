@@ -14,6 +14,7 @@ from bluesky.protocols import Stoppable
 from bluesky.utils import FailedPause, FailedStatus, Msg, MsgGenerator, RunEngineControlException
 
 from whiteline.plans import stubs
+from whiteline.plans.failures import sentence_of
 
 INTERRUPTIONS = RunEngineControlException, FailedPause
 """What a stop, an abort, and a pause where nothing can be resumed throw into a plan."""
@@ -162,8 +163,8 @@ def _restore(steps: Sequence[Step], ended_by: BaseException | None) -> MsgGenera
                 failures[step] = failure
                 again.append(step)
     if failures:
-        told = "; ".join(f"{step.name}: {_sentence(error)}" for step, error in failures.items())
-        why = f"; the plan had ended by {_sentence(ended_by)}" if ended_by is not None else ""
+        told = "; ".join(f"{step.name}: {sentence_of(error)}" for step, error in failures.items())
+        why = f"; the plan had ended by {sentence_of(ended_by)}" if ended_by is not None else ""
         raise NotRestored(f"could not {told}; look at it before the next scan{why}") from (
             ended_by or next(iter(failures.values()))
         )
@@ -229,9 +230,3 @@ def _noting(plan: MsgGenerator[Any], moved: list[Any], begun: list[Any]) -> MsgG
         else:
             go_on = plan.send
             begun.append(given)
-
-
-def _sentence(error: BaseException) -> str:
-    """Return what an error says; that of a status says why it failed."""
-    cause = error.__cause__ if error.__cause__ is not None and type(error).__name__ == "FailedStatus" else error
-    return str(cause) or type(cause).__name__

@@ -92,11 +92,12 @@ class ScanProgress:
             self._task = self._progress.add_task(self._title, total=self._expected.total, done="", left="", note="")
             self._progress.start()
         expected, per_unit = self._expected, max(1, self._expected.per_energy)
-        left = took / self._done * max(0, expected.total - self._done)
-        done = f"{self._done // per_unit} of {expected.total // per_unit} {expected.unit}"
-        self._progress.update(
-            self._task, completed=self._done, done=done, left=f"{duration(left)} left", note=self._note(), refresh=True
-        )
+        done, left = f"{self._done // per_unit} of {expected.total // per_unit} {expected.unit}", ""
+        if self._done <= expected.total:
+            left = f"{duration(took / self._done * (expected.total - self._done))} left"
+        else:  # it searches, and may go on as long as it has not found
+            done = f"{self._done} {expected.unit}"
+        self._progress.update(self._task, completed=self._done, done=done, left=left, note=self._note(), refresh=True)
 
 
 def duration(seconds: float) -> str:

@@ -30,6 +30,7 @@ from whiteline.beamline.build import Devices, build
 from whiteline.beamline.conditions import conditions
 from whiteline.beamline.description import Beamline
 from whiteline.beamline.dose_meter import DoseMeter
+from whiteline.beamline.found_calibrations import calibrations_told
 from whiteline.beamline.halting import close_when_halted
 from whiteline.beamline.kept_calibrations import KeptCalibrations
 from whiteline.beamline.lasting_metadata import LastingMetadata
@@ -293,7 +294,8 @@ def open_session(
             _see_to_what_was_left(devices, beamline, connect_s, tell)
         progress = ScanProgress(note=lambda: _error_by_now(live))
         _put_away_when_paused(engine, progress)
-        for subscriber in (live, meter, kept, store, progress, at_end_of_run(watch, tell, lambda: meter.beam)):
+        told = at_end_of_run(watch, tell, lambda: meter.beam)
+        for subscriber in (live, meter, kept, store, progress, calibrations_told(tell), told):
             engine.subscribe(subscriber)
         if publish is not None:
             engine.subscribe(until_closed.enter_context(publishing(publish, devices.ring)))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +107,31 @@ def judge(found: dict[str, Any]) -> None:
     for key, limit in LIMITS.items():
         assert abs(found[key]) <= limit, key
     assert found["frames_lost"] == 0
+
+
+@pytest.mark.parametrize("words", ["runs", "score -1", "export -1 --as tiff --force --out ."])
+def test_ctrl_c_at_any_moment_is_clean(words: str, run: Run, folder: Path, tmp_path: Path, seed: int) -> None:
+    command = [sys.executable, "-c", "from whiteline.beamline.cli import main; main()", *words.split()]
+    command += ["--catalog", str(folder / "out" / "demo-txm" / "data" / "catalog")]
+    started = {"cwd": tmp_path, "env": environment(tmp_path), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    for after_s in np.random.default_rng(seed).uniform(0.5, 6.0, 3):
+        with subprocess.Popen(command, text=True, **started) as process:
+            time.sleep(after_s)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=300)
+        # it may have been over, or be killed by the signal when Python has ended
+        assert process.returncode in (0, 1, 130, -signal.SIGINT), said
+        # Python drops an interrupt that comes in a finaliser, and says so
+        assert "Traceback" not in re.sub(r"(?s)Exception ignored in.*?KeyboardInterrupt: *\n", "", said), said
+    assert not list(tmp_path.glob(".*.part")), "half a file was left"
+
+
+def test_a_catalog_that_was_copied_says_so(run: Run, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "out" / "demo-txm" / "data" / "catalog", tmp_path / "copy")
+    done = whiteline("score", "-1", "--catalog", str(tmp_path / "copy"), folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "put it back to where it was made" in done.stderr
 
 
 def test_another_element_by_raw_measured_spectra(tmp_path: Path) -> None:

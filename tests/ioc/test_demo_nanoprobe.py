@@ -67,7 +67,7 @@ def test_the_demo_ends_with_a_score(demo: "subprocess.CompletedProcess[str]", fo
     assert abs(found["edge_bias_eV"]) <= 0.15
     assert (found["energies"], found["pixels"]) == (ENERGIES, SIDE**2)
     assert f"{found['speed']:g} × as fast as a real one" in demo.stdout
-    assert "applied: " in demo.stdout
+    assert "calibrated zone_plate: " in demo.stdout
     assert "depth of focus" in demo.stdout  # of the preflight
     assert all((folder / one).exists() for one in found["files"])
     assert {Path(one).suffix for one in found["files"]} >= {".html", ".png", ".nxs", ".h5"}

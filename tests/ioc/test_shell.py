@@ -74,6 +74,11 @@ def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     wrong = session.type("RE(xanes([counters], energy, [8.345]))")
     assert "keV" in wrong
     assert "Traceback" not in wrong
+    session.type("import epics; epics.caput('SIM:fault:stalled_axis', 'TXM:zone_plate:x', wait=True)")
+    stalled = session.type("mv(zone_plate.x, 1)")
+    assert re.search(r"zone_plate_x .*stall", stalled), stalled
+    assert "FailedStatus" not in stalled
+    session.type("epics.caput('SIM:fault:stalled_axis', '', wait=True)")
     session.child.sendline("quit")
     session.child.expect(pexpect.EOF)
     session.child.close()

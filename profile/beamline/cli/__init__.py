@@ -1,15 +1,22 @@
-"""The command line: `whiteline demo`, `whiteline sim`."""
+"""The command line: `whiteline demo`, `whiteline shell` and the others."""
 
 import sys
 
-from whiteline.beamline.cli.app import app
-
 __all__ = ["main"]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 def main() -> None:
     """Run the command line; what is refused is one sentence, not a traceback."""
     try:
+        # imported here, so that Ctrl-C is clean from the first moment on
+        from whiteline.beamline.cli.app import app
+        from whiteline.beamline.cli.failures import sentence_of
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    try:
         app()
     except (ValueError, OSError) as error:
-        sys.exit(f"whiteline: {error}")
+        sys.exit(f"whiteline: {sentence_of(error)}")

@@ -45,11 +45,25 @@ def run_of(which: str, beamline: "Beamline", folder: Path | None = None) -> "Run
     CatalogError
         If there is no catalog.
     UnreadableRun
-        If it has no such run, or several that begin so.
+        If it has no such run, or several that begin so, or its tables are not where they were.
     """
+    from tiled.client.utils import ClientError
+
+    from whiteline.analysis.runs import UnreadableRun
+
+    catalog = catalog_of(beamline, folder)
+    try:
+        return _found(catalog, which, path_map_of(beamline))
+    except ClientError as error:
+        raise UnreadableRun(
+            f"the tables of run {which} are not where {folder or beamline.store.folder} has them; if the folder was "
+            "moved or copied, put it back to where it was made, with its files"
+        ) from error
+
+
+def _found(catalog: Any, which: str, path_map: list[tuple[str, str]]) -> "Run":
     from whiteline.analysis.runs import UnreadableRun, find_run
 
-    catalog, path_map = catalog_of(beamline, folder), path_map_of(beamline)
     if not SCAN_NUMBER.fullmatch(which):
         return find_run(catalog, which, path_map=path_map)
     try:

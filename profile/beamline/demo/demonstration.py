@@ -1,6 +1,5 @@
 """The demonstration, step by step: twin, session, calibrations, preflight, scan, maps, truth, score, exports, page."""
 
-import json
 import math
 import shutil
 import time
@@ -135,6 +134,7 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
         from epics import ca
 
         from whiteline.beamline.session import open_session
+        from whiteline.plans.failures import sentence_of
 
         session = open_session(
             twin.beamline, references=sample.references, material=sample.formula, tell=tell, connect_s=CONNECT_S,
@@ -147,7 +147,7 @@ def demonstrate(choices: Choices, tell: Tell) -> Demonstrated:
         except DemonstrationFailed:
             raise
         except (FailedStatus, RuntimeError) as error:  # of a device, a plan, or the live analysis
-            raise DemonstrationFailed(str(error.__cause__ or error)) from error
+            raise DemonstrationFailed(sentence_of(error)) from error
         finally:
             session.close()
             ca.disable_ca_messages()  # the IOCs end now, which is no news
@@ -164,7 +164,7 @@ def _shown(choices: Choices, sample: Sample, session: Any, tell: Tell) -> Demons
     way.prepare(session, choices.side, *studied)
     for said, plan in way.calibrations(session, *studied, energies):
         tell(said)
-        tell(calibrated(session, plan))
+        calibrate(session, plan)
 
     def scan() -> Any:
         return way.scan_plan(session, choices.side, *studied, energies)
@@ -216,8 +216,8 @@ def sentences(made: Demonstrated) -> list[str]:
     ]
 
 
-def calibrated(session: Any, plan: Any) -> str:
-    """Run a calibrating plan, and say what it has found.
+def calibrate(session: Any, plan: Any) -> None:
+    """Run a calibrating plan; the session tells what it has found.
 
     Raises
     ------
@@ -234,9 +234,6 @@ def calibrated(session: Any, plan: Any) -> str:
     if last is None or not last["calibration_applied"]:
         reason = "nothing was found" if last is None else last["calibration_reason"]
         raise DemonstrationFailed(f"the calibration was not applied: {reason}; try another seed")
-    quantities = json.loads(last["calibration_quantities"])
-    shown = [f"{name} {value:.6g} ± {error:.2g} {unit}" for name, (value, error, unit) in quantities.items() if error]
-    return f"  applied: {', '.join(shown)}"
 
 
 def run_of(session: Any, plan: Any) -> str:

@@ -8,6 +8,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from rich.console import Console
 
 from whiteline.beamline.prompt.counts import best_effort
+from whiteline.beamline.prompt.failures import show_why_devices_fail
 from whiteline.beamline.prompt.short_names import ShortNames
 from whiteline.beamline.prompt.welcome import welcome
 from whiteline.beamline.session import Session
@@ -42,6 +43,7 @@ def at_prompt(shell: Any, session: Session) -> dict[str, Any]:
     """
     console = Console(highlight=False, emoji=False)
     shell.register_magics(BlueskyMagics)
+    show_why_devices_fail(shell)
     bec = best_effort(shell)
     engine: Any = session.engine  # subscribing has no types
     engine.subscribe(bec)

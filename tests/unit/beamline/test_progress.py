@@ -180,3 +180,12 @@ def test_the_bars_of_bluesky_follow_a_move_by_the_statuses_of_our_axes() -> None
     assert {one["target"] for one in on_the_way} == {10.0}
     assert {one["unit"] for one in on_the_way} == {"mm"}
     assert any(0.0 < one["current"] < 10.0 for one in on_the_way)
+
+
+def test_a_search_that_takes_more_points_than_were_said_does_not_say_that_it_is_nearly_over() -> None:
+    scan = Scan(num_points=3, plan_name="calibrate_focus")
+    for number in range(1, 6):
+        scan.point(number)
+    assert "5 points" in scan.last()
+    assert "of 3" not in scan.last()
+    assert "left" not in scan.last()

@@ -1,5 +1,6 @@
 """Whatever is typed wrong at a command: one sentence that names it, no traceback, and nothing is begun."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from whiteline.beamline import description
 
 NO_CATALOG = "holds no catalog; name the folder of one by --catalog, or --beamline"
 
@@ -72,6 +75,26 @@ def test_wrong_use_is_told_in_one_sentence(words: str, sentence: str, tmp_path: 
     assert len(told) < 700, told
     # libraries keep caches in hidden folders
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("words", ["shell", "shell --simulated", "sim", "demo --out whiteline-data"])
+def test_a_file_where_a_folder_should_be_is_told(words: str, tmp_path: Path) -> None:
+    (tmp_path / "whiteline-data").write_text("")
+    code, told = typed(*words.split(), home=tmp_path)
+    assert code != 0
+    assert "whiteline-data" in told
+    assert "name another" in told or "name one" in told
+    assert "Errno" not in told
+    assert "Traceback" not in told
+
+
+def test_a_store_that_nobody_may_write_into_is_told(tmp_path: Path) -> None:
+    shipped = (Path(description.__file__).parent / "txm.toml").read_text()
+    (tmp_path / "denied.toml").write_text(shipped.replace("~/whiteline-data/txm-catalog", "/sys/whiteline"))
+    code, told = typed("shell", "--beamline", "denied.toml", home=tmp_path)
+    assert code != 0
+    assert re.search(r"whiteline: /sys/whiteline\S*: \S.*; (ask for the right to it|name a place)", told), told
+    assert "Traceback" not in told
 
 
 def test_a_taken_port_of_the_page_is_told(taken_port: int, tmp_path: Path) -> None:
