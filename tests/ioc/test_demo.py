@@ -17,10 +17,12 @@ import pytest
 from commands import environment
 from matplotlib.image import imread
 
-from whiteline.analysis.live import analyse
-from whiteline.analysis.runs import Run, find_run
+from whiteline.analysis.live import LiveXanes, analyse
+from whiteline.analysis.runs import Run, RunBuilder, find_run
+from whiteline.analysis.runs.from_catalog import documents_of
 from whiteline.analysis.runs.streams import Stream
 from whiteline.beamline.demo.choices import Choices
+from whiteline.beamline.demo.spectra import spectra_of
 from whiteline.beamline.score.scoring import score_run
 from whiteline.beamline.score.truth import NoTruth, read_truth
 from whiteline.beamline.simulation.options import Options
@@ -155,6 +157,48 @@ def test_the_score_of_the_run_is_the_same_afterwards(
     again = json.loads(done.stdout.splitlines()[-1])
     for key in ("fraction_rms", "fraction_bound", "fraction_pull_rms", "edge_bias_eV", "drift_residual_px"):
         assert again[key] == pytest.approx(live[key], rel=1e-3, abs=1e-5), key
+
+
+def test_the_spectra_of_the_picture_are_those_of_their_pixels(run: Run, truth: Path, folder: Path) -> None:
+    """Each is the true density of that very pixel within its errors; those of mirrored places are not."""
+    scored = score_run(run, truth)
+    choices = Choices(out=folder / "out")
+    catalog = open_catalog(
+        Options(beamline=str(choices.folder / "txm.toml"), data=choices.folder / "data").description()
+    )
+    live = LiveXanes(references=scored.truth.references)
+    live.join(documents_of(catalog[run.uid], RunBuilder()))
+    live.wait(300.0)
+    mean, *pixels = spectra_of(scored, live.rows())
+    live.close()
+    assert mean.pixel is None
+    assert [one.mark for one in pixels] == list("ABC")[: len(pixels)]
+    assert len(pixels) >= 2
+    elsewhere = []
+    for one in pixels:
+        assert one.pixel is not None
+        chosen = np.zeros(scored.truth.particles.shape, bool)
+        chosen[one.pixel] = True
+        pulls = (one.value - scored.truth.density(one.energy, chosen)[:, 0]) / one.error
+        assert 0.5 < np.sqrt(np.mean(pulls**2)) < 2.0, one.title
+        mirrored = (one.value - scored.truth.density(one.energy, chosen[:, ::-1])[:, 0]) / one.error
+        elsewhere.append(np.sqrt(np.mean(mirrored**2)))
+        for index, name in enumerate(scored.truth.names):
+            share = one.parts[name][-1] / sum(one.parts[each][-1] for each in scored.truth.names)
+            error = float(scored.results.map(f"fraction of {name}").error[one.pixel])
+            assert share == pytest.approx(scored.truth.fraction[index][one.pixel], abs=5 * error + 0.02), one.title
+    assert max(elsewhere) > 2.0
+
+
+def test_nothing_is_left_running(demo: "subprocess.CompletedProcess[str]", folder: Path) -> None:
+    home, left = f"HOME={folder}".encode(), []
+    for one in Path("/proc").glob("[0-9]*"):
+        try:
+            if home in (one / "environ").read_bytes().split(b"\0"):
+                left.append((one / "cmdline").read_bytes())
+        except OSError:  # it has ended meanwhile, or is somebody else's
+            continue
+    assert not left
 
 
 def test_energies_that_read_two_eV_too_high_are_seen(run: Run, truth: Path) -> None:

@@ -15,6 +15,7 @@ from whiteline.beamline.demo.page import write_page
 from whiteline.beamline.demo.picture import draw
 from whiteline.beamline.demo.references import read_references
 from whiteline.beamline.demo.sample import Sample, make_sample
+from whiteline.beamline.demo.spectra import spectra_of
 from whiteline.beamline.score.scored import Scored
 from whiteline.beamline.simulation import simulated
 from whiteline.beamline.simulation.options import Options
@@ -185,7 +186,7 @@ def _shown(choices: Choices, sample: Sample, session: Any, tell: Tell) -> Demons
     picture, page = choices.out / "demo.png", choices.out / "demo.html"
     files = (page, picture, *exports(run, choices, sample, tell), maps, truth)
     title = titled(scored, session.beamline.title)
-    draw(scored, title, picture)
+    draw(scored, spectra_of(scored, session.live.rows()), title, picture)
     made = Demonstrated(choices, sample, scored, scan_s, report.seconds, session.dose_Gy, str(report), files)
     write_page(page, title, sentences(made), scored.card, picture, made.preflight, files[1:])
     return made

@@ -20,7 +20,7 @@ NOISE_FREE = 1e-5
 """Standard error that is said of a true optical density: the estimator wants one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EdgeScore:
     """How right the edge energies of a map are, over its valid pixels.
 
@@ -28,10 +28,13 @@ class EdgeScore:
     ----------
     rms, bias : float
         Root mean square and mean of found minus true [eV].
+    true : ndarray of float64 or None, shape (Y, X)
+        True edge energies of the pixels that were compared, NaN elsewhere [eV]; None where there is no map.
     """
 
     rms: float
     bias: float
+    true: Numbers | None = None
 
 
 def score_edges(run: Run, results: Results, truth: RunTruth, edge: float) -> EdgeScore:
@@ -82,4 +85,6 @@ def edge_score(
     true = half_height(energies, density, variance, EdgeNormalisation(edge), components=components)
     good = true.valid
     off = found.value[chosen][good] - true.value[good]
-    return EdgeScore(rms(off), float(off.mean()) if off.size else float("nan"))
+    truth = np.full(chosen.shape, np.nan)
+    truth[chosen] = np.where(good, true.value, np.nan)
+    return EdgeScore(rms(off), float(off.mean()) if off.size else float("nan"), truth)

@@ -62,7 +62,9 @@ def score_raster(run: Run, truth_file: Path, *, results: Results | None = None) 
         drift_residual_px=rms(found_px - 1e-3 * truth.shift_nm / pixel_um), frames_lost=planned - seen,
     )  # fmt: skip
     with_edges = replace(results, maps={**results.maps, **maps})
-    return Scored(run, with_edges, truth, card, energies=planes.energies, found_px=found_px)
+    return Scored(
+        run, with_edges, truth, card, energies=planes.energies, found_px=found_px, edge_truth=edges.true,
+    )  # fmt: skip
 
 
 def edge_maps(planes: Planes, truth: RunTruth, edge: float) -> dict[str, Map]:

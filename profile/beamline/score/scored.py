@@ -32,6 +32,8 @@ class Scored:
         Of its images, as they were read back [eV].
     found_px : ndarray of float64, shape (E, 2)
         By how much each image was found to have moved since the first one (y, x) [px]; NaN where that is not known.
+    edge_truth : ndarray of float64 or None, shape (Y, X)
+        True edge energies [eV], NaN where they were not compared; None where the edge was not mapped.
     """
 
     run: Run
@@ -40,6 +42,7 @@ class Scored:
     card: ScoreCard
     energies: NDArray[np.float64]
     found_px: NDArray[np.float64]
+    edge_truth: NDArray[np.float64] | None = None
 
 
 def card_of(

@@ -54,4 +54,7 @@ def score_run(run: Run, truth_file: Path, *, results: Results | None = None) -> 
         results, truth, valid, fractions, edges,
         drift_residual_px=drift_residual(results, truth), frames_lost=frames_lost(run, truth),
     )  # fmt: skip
-    return Scored(run, results, truth, card, energies=run.energies, found_px=brought_back(results, run.energies.size))
+    return Scored(
+        run, results, truth, card, energies=run.energies, found_px=brought_back(results, run.energies.size),
+        edge_truth=edges.true,
+    )  # fmt: skip
