@@ -148,14 +148,19 @@ def per_photon(
 
 def _line(run: Run, key: str, shape: tuple[int, ...], settings: Settings) -> tuple[Numbers, Numbers]:
     """Return counts of a line per incident beam as a map, and their variance; NaN at missing pixels."""
-    counts, raw = run.map_of(key), run.map_of(f"{key}_counts")
+    counts, raw = run.map_of(key), run.counts_map(key)
     incident = settings.incident or chambers(run.points).get(INCIDENT)
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = counts**2 / np.maximum(raw, 1)
         variance[raw < 1] = 1.0
         if incident is not None:
             beam = run.map_of(incident)
-            beam = np.where(beam > 0, beam / np.nanmedian(beam), np.nan) if np.isfinite(beam).any() else beam
+            if not np.isfinite(beam).any():
+                raise UnreadableRun(
+                    f"the beam before the sample, {incident}, is known at no point of {run.name}: a rate needs the "
+                    "dark rate of its chamber, which measure_dark_rates finds; of this run take the counts as incident"
+                )
+            beam = np.where(beam > 0, beam / np.nanmedian(beam), np.nan)
             counts, variance = counts / beam, variance / beam**2
     variance[~np.isfinite(counts)] = np.nan
     return counts.reshape(shape), variance.reshape(shape)

@@ -1,6 +1,6 @@
 """A run as arrays with roles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from whiteline.analysis.runs.positions import AxisPositions, position_of, positi
 from whiteline.analysis.runs.pulses import Pulses, pulses_of, require_pulses
 from whiteline.analysis.runs.rasters import on_map, pixels_of, raster_shape
 from whiteline.analysis.runs.roles import axes_of, energy_key, frames_key, setpoint_key, spectra_key
-from whiteline.analysis.runs.spectra import PointSpectrum, line_keys, spectrum_of
+from whiteline.analysis.runs.spectra import PointSpectrum, line_keys, over_elements, spectrum_of
 from whiteline.analysis.runs.streams import Stream, stream_of
 from whiteline.analysis.runs.unreadable import UnreadableRun, named
 
@@ -346,10 +346,17 @@ class Run:
         UnreadableRun
             If the run is no raster, or has no such reading.
         """
+        return self._map_of(self.points.numbers, key)
+
+    def counts_map(self, line: str) -> Numbers:
+        """Return a fluorescence line as it was counted, by all elements of its detector, as a map; as `map_of`."""
+        return self._map_of(lambda key: over_elements(self.points.numbers(key)), f"{line}_counts")
+
+    def _map_of(self, numbers: Callable[[str], Numbers], key: str) -> Numbers:
         shape, stream = self.raster_shape, self.points
         if shape is None:
             raise UnreadableRun(f"{self.name} is no raster: its start document has no shape of two axes; take `points`")
-        return on_map(stream.numbers(key), pixels_of(self.start, stream.seq_nums, shape), shape)
+        return on_map(numbers(key), pixels_of(self.start, stream.seq_nums, shape), shape)
 
     def binned(
         self, *counters: str, plane: int | None = None, grid: "Grid | None" = None, deposit: "Deposit" = "nearest"

@@ -79,7 +79,7 @@ def spectrum_of(
             f"stream {stream.name!r} of {stream.run} has no {wanted} of its own accord; of its counts ({known}) choose "
             "signal and incident by their data keys"
         )
-    beam, counts = _positive(stream.numbers(before)), stream.numbers(chosen)
+    beam, counts = _positive(stream.numbers(before)), over_elements(stream.numbers(chosen))
     fluorescence = chosen in lines or chosen.removesuffix("_counts") in lines
     absorption = counts / beam if fluorescence else np.log(beam / _positive(counts))
     foil = rates.get(REFERENCE)
@@ -117,6 +117,11 @@ def chambers(stream: Stream) -> dict[str, str]:
 def line_keys(stream: Stream) -> list[str]:
     """Return the data keys of sums over fluorescence lines, corrected for dead time, such as "fluorescence_Ni_Ka"."""
     return [key for key in stream.data_keys if f"{key}_counts" in stream]
+
+
+def over_elements(counts: Numbers) -> Numbers:
+    """Return counts of points, shape (n,): those of a detector of several elements, shape (n, elements), are added."""
+    return counts if counts.ndim == 1 else np.asarray(counts.sum(axis=1))
 
 
 def _positive(counts: Numbers) -> Numbers:

@@ -66,6 +66,7 @@ def write_truth(
     """
     partial = file.with_suffix(".partial")
     with h5py.File(partial, "w") as out:
+        out.attrs["seed"] = microscope.beam.seed
         write_species(out, microscope)
         _write_states(out, microscope, believed, exposures)
         maps = out.create_group("truth")

@@ -15,7 +15,8 @@ from whiteline.analysis.live.raster import per_photon
 from whiteline.analysis.runs import Run, find_run
 from whiteline.beamline.demo.choices import Choices
 from whiteline.beamline.demo.scanning import PIXEL_UM
-from whiteline.beamline.score.raster_truth import box_file, read_raster_truth, write_raster_truth
+from whiteline.beamline.score.fly_truth import box_file, write_fly_truth
+from whiteline.beamline.score.raster_maps import read_raster_truth
 from whiteline.beamline.score.rasters import counts_per_jump, emitted
 from whiteline.beamline.score.scoring import score_run
 from whiteline.beamline.score.truth import NoTruth
@@ -154,7 +155,7 @@ def test_the_truth_is_of_the_sample_that_was_scanned(run: Run, truth: Path, fold
     choices = Choices(beamline="nanoprobe", out=folder / "out")
     options = Options(beamline=str(choices.folder / "nanoprobe.toml"), data=choices.folder / "data", seed=99)
     (beside,) = (choices.folder / "data").glob(f"truth-*-{box_file(run).stem}.h5")
-    write_raster_truth(options.description(), run, beside, tmp_path / "again.h5")
+    write_fly_truth(options.description(), run, beside, tmp_path / "again.h5")
     again, kept = read_raster_truth(tmp_path / "again.h5", run), read_raster_truth(truth, run)
     np.testing.assert_allclose(again.thickness_um, kept.thickness_um, atol=1e-6)
     assert again.names == kept.names

@@ -21,7 +21,8 @@ def score(
     """Hold the maps of a run against the truth of its simulated beamline, and against what is possible.
 
     The truth is kept with a run of `whiteline demo`; of other runs it is asked for while their beamline still runs, and
-    kept then. It ends with 1 if a limit is not met.
+    kept then. A score is of stacks of frames, each place of the sample by itself, and of rasters at several energies,
+    flown or stepped. It ends with 1 if a limit is not met.
 
     Example: whiteline score -1 --catalog out/demo-txm/data/catalog
     """
@@ -33,20 +34,24 @@ def score(
     from whiteline.beamline.description import load
     from whiteline.beamline.description.store import Store
     from whiteline.beamline.score.asking import keep_truth, kept_truth
-    from whiteline.beamline.score.scoring import score_run
+    from whiteline.beamline.score.scoring import places_of, score_run
 
     silence_libraries()
     description = load(beamline)
     opened = run_of(run, description, catalog)
     if catalog is not None:
         description = description.model_copy(update={"store": Store(folder=catalog.absolute())})
-    file = kept_truth(description, opened)
-    if not file.exists():
-        file = keep_truth(description, opened)
-    card = score_run(opened, file).card
-    console = Console(highlight=False, emoji=False, markup=False)
-    console.print(card.table())
+    console, cards, places = Console(highlight=False, emoji=False, markup=False), [], places_of(opened)
+    for place in places:
+        file = kept_truth(description, place)
+        if not file.exists():
+            file = keep_truth(description, place)
+        cards.append(score_run(place, file).card)
+        if len(places) > 1:
+            console.print(f"place {len(cards)} of {len(places)}")
+        console.print(cards[-1].table())
     if as_json:
-        typer.echo(json.dumps({"uid": opened.uid, **card.as_dict()}))
-    if not card.met:
+        found = [card.as_dict() for card in cards]
+        typer.echo(json.dumps({"uid": opened.uid, **(found[0] if len(found) == 1 else {"places": found})}))
+    if not all(card.met for card in cards):
         raise typer.Exit(1)

@@ -37,7 +37,12 @@ def brought_back(results: Results, number: int) -> NDArray[np.float64]:
 
 
 def frames_lost(run: Run, truth: RunTruth) -> int:
-    """Return how many planned frames with the sample are missing: never recorded, or not in their file."""
-    points = len(run.points) if run.good_enough else int(run.start.get("num_points") or len(run.points))
+    """Return how many planned frames with the sample are missing: never recorded, or not in their file.
+
+    A run at one of several places does not say how many points there should be; it is asked for as many as energies.
+    """
+    energies = run.planned_energies
+    planned_points = int(run.start.get("num_points") or (len(run.points) if energies is None else energies.size))
+    points = len(run.points) if run.good_enough else planned_points
     planned = points * int(run.start.get("frames_per_event") or 1)
     return planned - sum(point.size for point in truth.numbers)

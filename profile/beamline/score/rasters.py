@@ -1,4 +1,4 @@
-"""Score a fly raster at several energies: its fractions, edges, focus and drift, against its truth."""
+"""Score a raster at several energies, flown or stepped: its fractions, edges, focus and drift, against its truth."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,24 +21,24 @@ from whiteline.analysis.maps.half_height import half_height
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.white_line import white_line
 from whiteline.analysis.runs.fly_maps import moved_um
-from whiteline.analysis.runs.run import Run
+from whiteline.analysis.runs.run import FLY, Run
+from whiteline.analysis.runs.spectra import INCIDENT, chambers
 from whiteline.beamline.score.edges import EdgeScore, edge_score
 from whiteline.beamline.score.fractions import rms, score_fractions, valid_pixels
-from whiteline.beamline.score.raster_truth import read_raster_truth
+from whiteline.beamline.score.raster_maps import read_raster_truth
 from whiteline.beamline.score.scored import Scored, card_of
+from whiteline.beamline.score.step_truth import moved_of_steps_um
 from whiteline.beamline.score.truth import NoTruth, RunTruth
 
 Numbers = NDArray[np.float64]
-
-INCIDENT = "capture_incident_counts"
 
 LEAST_COUNTS = 1e-3
 """Counts that are expected at least in a pixel: below an edge none are, and a bound needs some."""
 
 
 def score_raster(run: Run, truth_file: Path, *, results: Results | None = None) -> Scored:
-    """Score a fly raster at several energies; parameters and errors as those of `scoring.score_run`."""
-    truth, moved = read_raster_truth(truth_file, run), moved_um(run)
+    """Score a raster at several energies; parameters and errors as those of `scoring.score_run`."""
+    truth, moved = read_raster_truth(truth_file, run), moved_um(run) if FLY in run.streams else moved_of_steps_um(run)
     settings = Settings(references=truth.references, incident_current=True)
     if results is None:
         results = analyse(run, references=truth.references, incident_current=True)
@@ -118,9 +118,9 @@ def bounds_of_raster(
     per_jump = emitted(truth, truth.energy[:number])[inside]
     matrix = np.column_stack([per_jump, basis.matrix[:, basis.number :]])
     amounts = counts_per_jump(planes, truth) * truth.jumps[:, valid]
-    beam = _upwards(run, run.map_of(INCIDENT))[:number][:, valid]
+    beam = _upwards(run, run.map_of(_incident(run)))[:number][:, valid]
     with np.errstate(invalid="ignore"):
-        live = _upwards(run, run.map_of(f"{planes.key}_counts") / run.map_of(planes.key))[:number][:, valid]
+        live = _upwards(run, run.counts_map(planes.key) / run.map_of(planes.key))[:number][:, valid]
     seen = beam / np.nanmedian(beam) * np.where(np.isfinite(live), live, 1.0)
     seen = np.where(np.isfinite(seen), seen, 1.0) * (planes.energies.mean() / planes.energies)[:, None]
     expected = np.maximum(per_jump @ amounts * seen[inside], LEAST_COUNTS)
@@ -147,8 +147,20 @@ def emitted(truth: RunTruth, energies: Numbers) -> Numbers:
     return np.maximum(np.stack(spectra, axis=1), 0.0)
 
 
+def _incident(run: Run) -> str:
+    """Return the data key of the beam before the sample."""
+    if FLY in run.streams:
+        return "capture_incident_counts"
+    found = chambers(run.points).get(INCIDENT)
+    if found is None:
+        raise NoTruth(f"{run.name} did not count the beam before the sample, which its bound needs; name the counters")
+    return found
+
+
 def _upwards(run: Run, maps: Numbers) -> Numbers:
-    """Return maps whose rows and columns ascend, as the grid does."""
+    """Return maps of a flown raster as its grid has them: rows and columns ascend. Those of steps stay as planned."""
+    if FLY not in run.streams:
+        return maps
     for axis, (first, last) in zip((-2, -1), run.start["extents"][-2:], strict=True):
         maps = np.flip(maps, axis) if last < first else maps
     return maps

@@ -9,14 +9,20 @@ from whiteline.analysis.runs.run import Run
 from whiteline.beamline.score.edges import score_edges
 from whiteline.beamline.score.fractions import bounds_of_stack, score_fractions, valid_pixels
 from whiteline.beamline.score.motion import brought_back, drift_residual, frames_lost
-from whiteline.beamline.score.raster_truth import is_fly_stack
+from whiteline.beamline.score.raster_maps import is_raster_stack
 from whiteline.beamline.score.rasters import score_raster
 from whiteline.beamline.score.scored import Scored, card_of
 from whiteline.beamline.score.truth import NoTruth, read_truth
 
 
+def places_of(run: Run) -> tuple[Run, ...]:
+    """Return a run as one for each place of the sample that it was taken at, in their order."""
+    indices = run.position_indices
+    return tuple(run.at_position(index) for index in indices) if len(indices) > 1 else (run,)
+
+
 def score_run(run: Run, truth_file: Path, *, results: Results | None = None) -> Scored:
-    """Score a stack of frames, or a fly raster at several energies.
+    """Score a stack of frames at one place, or a raster at several energies.
 
     Parameters
     ----------
@@ -36,13 +42,10 @@ def score_run(run: Run, truth_file: Path, *, results: Results | None = None) -> 
     ValueError
         If the run cannot be analysed.
     """
-    if is_fly_stack(run):
+    if is_raster_stack(run):
         return score_raster(run, truth_file, results=results)
     if len(run.position_indices) > 1:
-        raise NoTruth(
-            f"{run.name} was taken at {len(run.position_indices)} places, and the truth is that of the first; score a "
-            "run of one place"
-        )
+        raise NoTruth(f"{run.name} was taken at {len(run.position_indices)} places; score each of `places_of`")
     truth = read_truth(truth_file, run)
     settings = Settings(references=truth.references)
     if results is None:

@@ -17,6 +17,7 @@ from whiteline.analysis.runs.path_map import PathMap
 from whiteline.analysis.runs.places import Place
 from whiteline.analysis.runs.roles import frames_key
 from whiteline.analysis.runs.run import PRIMARY, Run
+from whiteline.analysis.runs.unreadable import UnreadableRun
 from whiteline.analysis.spectrum_files import Spectrum
 from whiteline.beamline.simulated_references import jump_of, references_of
 from whiteline.sim.species import NearEdge, Species
@@ -25,6 +26,10 @@ Numbers = NDArray[np.float64]
 
 UNIQUE_ID = "entry/instrument/NDAttributes/NDArrayUniqueId"
 """Where a detector's file holds the numbers of the exposures."""
+
+
+SCORED = "a score is of a stack of frames, or of a raster at several energies, over an edge"
+"""What there is a truth for that maps can be held against."""
 
 
 class NoTruth(ValueError):
@@ -157,10 +162,13 @@ def exposures_of(run: Run) -> tuple[NDArray[np.int64], ...]:
     """
     if PRIMARY not in run.streams or not len(run.points):
         raise NoTruth(f"{run.name} has no points; a score needs a run over an edge")
-    camera = frames_key(run.start, run.points)
+    try:
+        camera = frames_key(run.start, run.points)
+    except UnreadableRun as error:
+        raise NoTruth(f"{run.name} cannot be scored: {SCORED}") from error
     found = tuple(exposures_at(point.places[camera], run) for point in run.points.points if camera in point.places)
     if not found or not found[0].size:
-        raise NoTruth(f"{run.name} has no frames in a file; a score needs a stack of frames over an edge")
+        raise NoTruth(f"{run.name} has no frames in a file; {SCORED}")
     return found
 
 

@@ -9,6 +9,9 @@ from making_runs import Document, references, usual_energies
 
 from whiteline.analysis.spectra.reference import on_energies
 
+ELEMENTS = 4
+"""Of the fluorescence detector."""
+
 
 def raster(seed: int, *, missing: int = 0, backwards: bool = False) -> Iterator[Document]:
     """A raster of 12 × 14 pixels at each energy, snaking, of one line."""
@@ -28,7 +31,8 @@ def raster(seed: int, *, missing: int = 0, backwards: bool = False) -> Iterator[
             "energy": {**number, "units": "eV"},
             "x": {**number, "units": "um"},
             "counters_incident_rate": number,
-            **dict.fromkeys(keys, number),
+            keys[0]: number,
+            keys[1]: {**number, "dtype": "array", "shape": [ELEMENTS]},  # as the detector counts, element by element
         },
         object_keys={"energy": ["energy"], "x": ["x"], "counters": ["counters_incident_rate"], "fluorescence": keys},
     )
@@ -48,7 +52,7 @@ def raster(seed: int, *, missing: int = 0, backwards: bool = False) -> Iterator[
             "x": 0.5 * float(column),
             "counters_incident_rate": float(beam),
             keys[0]: 1.1 * counts,
-            keys[1]: counts,
+            keys[1]: source.multinomial(int(counts), [1 / ELEMENTS] * ELEMENTS).astype(float).tolist(),
         }
         yield "event", stream.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0))
     yield "stop", bundle.compose_stop(exit_status="abort" if missing else "success")

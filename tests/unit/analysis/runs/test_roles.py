@@ -238,7 +238,14 @@ def test_a_point_scan_is_a_spectrum(seed: int) -> None:
     keys = ["counters_incident_rate", "counters_transmitted_rate", "counters_reference_rate"]
     devices = {"counters": keys, "fluorescence": ["fluorescence_Ni_Ka", "fluorescence_Ni_Ka_counts"]}
     rows = [
-        {"energy": e, keys[0]: i, keys[1]: t, keys[2]: r, "fluorescence_Ni_Ka": f, "fluorescence_Ni_Ka_counts": f}
+        {
+            "energy": e,
+            keys[0]: i,
+            keys[1]: t,
+            keys[2]: r,
+            "fluorescence_Ni_Ka": f,
+            "fluorescence_Ni_Ka_counts": [f / 4] * 4,
+        }
         for e, i, t, r, f in zip(energies, beam, through, behind, line, strict=True)
     ]
     rows[3][keys[1]] = 0.0
@@ -256,7 +263,9 @@ def test_a_point_scan_is_a_spectrum(seed: int) -> None:
     by_line = run.spectrum("fluorescence_Ni_Ka")
     assert by_line.kind == "fluorescence"
     np.testing.assert_allclose(by_line.absorption, absorption[order])
-    assert run.spectrum("fluorescence_Ni_Ka_counts").kind == "fluorescence"
+    as_counted = run.spectrum("fluorescence_Ni_Ka_counts")  # element by element
+    assert as_counted.kind == "fluorescence"
+    np.testing.assert_allclose(as_counted.absorption, absorption[order])
     with pytest.raises(UnreadableRun, match="has no incident beam of its own accord; of its counts"):
         open_run(documents([{"energy": 8300.0, "det": 1.0}])).spectrum()
     # other names can be chosen
