@@ -41,8 +41,11 @@ def frames_lost(run: Run, truth: RunTruth) -> int:
 
     A run at one of several places does not say how many points there should be; it is asked for as many as energies.
     """
-    energies = run.planned_energies
-    planned_points = int(run.start.get("num_points") or (len(run.points) if energies is None else energies.size))
-    points = len(run.points) if run.good_enough else planned_points
+    points = len(run.points)
+    if not run.good_enough:
+        if told := run.start.get("num_points"):
+            points = int(told)
+        elif (energies := run.planned_energies) is not None:
+            points = int(energies.size)
     planned = points * int(run.start.get("frames_per_event") or 1)
     return planned - sum(point.size for point in truth.numbers)

@@ -32,7 +32,7 @@ def stack(energies: NDArray[np.float64], **more: Any) -> Any:
     return SimpleNamespace(
         energies=energies, points=list(energies), start={"frames_per_event": 1} | more, good_enough=False,
         flats_for_frames=lambda _: light, dark=lambda: np.zeros(SHAPE), stream=lambda _: flat,
-        flat_groups=lambda _: [(0,)] * len(energies),
+        flat_groups=lambda _: [(0,)] * len(energies), raster_shape=None,
     )  # fmt: skip
 
 
