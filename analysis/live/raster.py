@@ -23,6 +23,7 @@ from whiteline.analysis.maps.basis import Basis
 from whiteline.analysis.maps.linear import linear_combination
 from whiteline.analysis.maps.map import Map
 from whiteline.analysis.runs.rasters import on_map, pixels_of
+from whiteline.analysis.runs.roles import given_role
 from whiteline.analysis.runs.run import FLY, Run
 from whiteline.analysis.runs.spectra import CHAMBERS, INCIDENT, chambers
 from whiteline.analysis.runs.unreadable import UnreadableRun
@@ -69,6 +70,13 @@ def raster_of(run: Run, settings: Settings, *, spectra: bool = True, fly_lines: 
     else:
         lines = {key: _line(run, key, shape, settings) for key in run.lines}
         troubles = [] if lines else [f"{run.name} counts no fluorescence line with its points"]
+        if len(run.points) and lines and not any(np.isfinite(value).any() for value, _ in lines.values()):
+            troubles.append(
+                f"the beam before the sample, {incident_of(run, settings)}, is known at no point of {run.name}, so "
+                "there is no map: a rate needs the dark rate of its chamber, which measure_dark_rates finds, and no "
+                "overload; or else take counts, by incident="
+            )
+            lines = {}
     maps, error, fitted, moved, planes = {}, ErrorFound(), None, None, None
     if len(shape) == 2:
         maps = {key: _named(key, *pair) for key, pair in lines.items()}
@@ -149,21 +157,22 @@ def per_photon(
 def _line(run: Run, key: str, shape: tuple[int, ...], settings: Settings) -> tuple[Numbers, Numbers]:
     """Return counts of a line per incident beam as a map, and their variance; NaN at missing pixels."""
     counts, raw = run.map_of(key), run.counts_map(key)
-    incident = settings.incident or chambers(run.points).get(INCIDENT)
+    incident = incident_of(run, settings)
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = counts**2 / np.maximum(raw, 1)
         variance[raw < 1] = 1.0
         if incident is not None:
             beam = run.map_of(incident)
-            if not np.isfinite(beam).any():
-                raise UnreadableRun(
-                    f"the beam before the sample, {incident}, is known at no point of {run.name}: a rate needs the "
-                    "dark rate of its chamber, which measure_dark_rates finds; of this run take the counts as incident"
-                )
-            beam = np.where(beam > 0, beam / np.nanmedian(beam), np.nan)
+            beam = np.where(beam > 0, beam / np.nanmedian(beam), np.nan) if np.isfinite(beam).any() else beam
             counts, variance = counts / beam, variance / beam**2
     variance[~np.isfinite(counts)] = np.nan
     return counts.reshape(shape), variance.reshape(shape)
+
+
+def incident_of(run: Run, settings: Settings) -> str | None:
+    """Return the data key of the beam before the sample: as told, as the run names it, or the rate of its chamber."""
+    told = settings.incident or given_role(run.start, "incident")
+    return told if told is not None and told in run.points else chambers(run.points).get(INCIDENT)
 
 
 def _named(key: str, value: Numbers, variance: Numbers) -> Map:

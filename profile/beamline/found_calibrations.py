@@ -17,14 +17,18 @@ def sentence(data: Mapping[str, Any]) -> str:
     """
     of, reason = data["calibration_of"], data["calibration_reason"]
     found = ", ".join(
-        f"{name} {value:.6g}" + (f" ± {error:.2g}" if error else "") + f" {unit}".rstrip()
+        f"{name} {_shown(value, 6)}" + (f" ± {_shown(error, 2)}" if error else "") + f" {unit}".rstrip()
         for name, (value, error, unit) in json.loads(data["calibration_quantities"]).items()
     )
     if not found:
         return f"nothing was found of {of}, which is as before: {reason}"
-    if data["calibration_applied"]:
+    if data["calibration_applied"] and data["calibration_result"]:
         return f"calibrated {of}: {found}; in force from now on"
     return f"found of {of}: {found}" + (f"; not in force: {reason}" if reason else "")
+
+
+def _shown(value: float | None, digits: int) -> str:
+    return "?" if value is None else f"{value:.{digits}g}"
 
 
 def calibrations_told(tell: Callable[[str], Any]) -> Callable[[str, Mapping[str, Any]], None]:
@@ -35,20 +39,18 @@ def calibrations_told(tell: Callable[[str], Any]) -> Callable[[str, Mapping[str,
     tell : callable
         Given a line for each, when its run has ended.
     """
-    streams: set[str] = set()
-    found: dict[int, Mapping[str, Any]] = {}  # by number: an event that is taken anew replaces the first
+    run_of: dict[str, str] = {}
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}  # by number: an event that is taken anew replaces the first
 
     def document(name: str, doc: Mapping[str, Any]) -> None:
-        if name == "start":
-            streams.clear()
-            found.clear()
-        elif name == "descriptor" and doc.get("name") == STREAM:
-            streams.add(doc["uid"])
-        elif name == "event" and doc["descriptor"] in streams:
-            found[int(doc["seq_num"])] = doc["data"]
+        if name == "descriptor" and doc.get("name") == STREAM:
+            run_of[doc["uid"]] = doc["run_start"]
+        elif name == "event" and doc["descriptor"] in run_of and "calibration_of" in doc["data"]:
+            found.setdefault(run_of[doc["descriptor"]], {})[int(doc["seq_num"])] = doc["data"]
         elif name == "stop":
-            for data in found.values():
+            for data in found.pop(doc["run_start"], {}).values():
                 tell(sentence(data))
-            found.clear()
+            for uid in [uid for uid, run in run_of.items() if run == doc["run_start"]]:
+                del run_of[uid]
 
     return document

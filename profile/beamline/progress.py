@@ -96,7 +96,7 @@ class ScanProgress:
         if self._done <= expected.total:
             left = f"{duration(took / self._done * (expected.total - self._done))} left"
         else:  # it searches, and may go on as long as it has not found
-            done = f"{self._done} {expected.unit}"
+            done = f"{self._done // per_unit} {expected.unit}"
         self._progress.update(self._task, completed=self._done, done=done, left=left, note=self._note(), refresh=True)
 
 

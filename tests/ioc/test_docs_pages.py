@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pexpect
 import pytest
 from commands import BIN, Terminal, environment, simulating
 
@@ -66,8 +67,8 @@ def type_block(session: Terminal, home: Path, code: str) -> str:
 def leave(session: Terminal) -> None:
     """Quit, and wait until it is over."""
     session.child.sendline("quit")
-    session.child.expect("\n")
-    session.child.wait()
+    session.child.expect(pexpect.EOF)
+    session.child.close()
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,26 @@ def test_the_score_of_a_stepped_raster_sees_what_is_wrong(raster: Any, truth: Pa
     assert wrong.fraction_rms > 1.3 * wrong.fraction_bound
 
 
+def test_a_raster_that_was_aborted_is_scored_as_far_as_it_goes(scanning: Simulated, raster: Any) -> None:
+    from whiteline.analysis.runs import Run
+    from whiteline.beamline.score.asking import keep_truth
+    from whiteline.beamline.score.scoring import score_run
+
+    maps = 14
+    primary = raster.streams["primary"]
+    streams = {**raster.streams, "primary": replace(primary, points=primary.points[: maps * SIDE**2])}
+    start = {**raster.start, "uid": f"{raster.uid}-aborted"}
+    short = Run(start, {**raster.stop, "exit_status": "abort"}, streams, (), raster.path_map)
+    card = score_run(short, keep_truth(scanning.beamline, short)).card
+    print(card)
+    assert card.energies == maps
+    assert card.frames_lost == (len(POINTS) - maps) * SIDE**2
+    assert card.fraction_rms < 4 * card.fraction_bound
+    assert card.defocus_max_dof <= 0.05
+    assert card.drift_residual_px <= 0.1
+    assert not card.met
+
+
 def test_a_raster_at_one_energy_has_no_score(scanning: Simulated, devices: Any) -> None:
     from whiteline.beamline.score.asking import keep_truth
     from whiteline.beamline.score.truth import NoTruth

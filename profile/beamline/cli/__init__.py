@@ -11,12 +11,13 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line; what is refused is one sentence, not a traceback."""
     try:
-        # imported here, so that Ctrl-C is clean from the first moment on
+        # imported here, so that Ctrl-C is clean meanwhile, too
         from whiteline.beamline.cli.app import app
         from whiteline.beamline.cli.failures import sentence_of
+
+        try:
+            app()
+        except (ValueError, OSError) as error:
+            sys.exit(f"whiteline: {sentence_of(error)}")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    try:
-        app()
-    except (ValueError, OSError) as error:
-        sys.exit(f"whiteline: {sentence_of(error)}")

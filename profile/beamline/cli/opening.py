@@ -55,6 +55,8 @@ def run_of(which: str, beamline: "Beamline", folder: Path | None = None) -> "Run
     try:
         return _found(catalog, which, path_map_of(beamline))
     except ClientError as error:
+        if beamline.store.served and folder is None:
+            raise UnreadableRun(f"the server of the catalog does not give run {which}: {error}") from error
         raise UnreadableRun(
             f"the tables of run {which} are not where {folder or beamline.store.folder} has them; if the folder was "
             "moved or copied, put it back to where it was made, with its files"

@@ -1,6 +1,7 @@
 """Spectra of the picture: the mean of the map, and those of single pixels, each with its fit.
 
-The pixels are the ones that tell most: the richest in each species, and the most even mixture, among those whose edge
+The pixels are the ones that tell most: the richest in each of the first two species, and the most even mixture, among
+those whose edge
 jump is not among the smallest quarter.
 """
 
@@ -127,7 +128,7 @@ def _fitted(
     references: tuple[Spectrum, ...],
 ) -> ShownSpectrum:
     low, high = max(one.energy[0] for one in references), min(one.energy[-1] for one in references)
-    inside = (energy >= low) & (energy <= high)
+    inside = (energy >= low) & (energy <= high) & np.isfinite(value) & (error > 0)
     energy, value, error = energy[inside], value[inside], error[inside]
     basis = Basis.from_spectra(references, energy, background=("constant", "linear"))
     matrix = basis.matrix

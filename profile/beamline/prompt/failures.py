@@ -1,5 +1,6 @@
 """What the prompt shows of a device that has failed: its own sentence, not that some status was unsuccessful."""
 
+import sys
 from types import TracebackType
 from typing import Any
 
@@ -22,8 +23,10 @@ def show_why_devices_fail(shell: Any) -> None:
         shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
     ) -> None:
         cause = error.__cause__
-        if cause is not None and shell.InteractiveTB.mode == SENTENCES:
+        if cause is not None and str(cause) and shell.InteractiveTB.mode == SENTENCES:
             shell.showtraceback((type(cause), cause, cause.__traceback__), tb_offset=tb_offset)
+            # %tb and %debug tell all of it
+            sys.last_type, sys.last_value, sys.last_traceback = kind, error, trace
         else:
             shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 

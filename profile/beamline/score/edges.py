@@ -82,7 +82,10 @@ def edge_score(
     """
     density = spectra.astype(np.float32)
     variance = np.full_like(density, NOISE_FREE**2)
-    true = half_height(energies, density, variance, EdgeNormalisation(edge), components=components)
+    try:
+        true = half_height(energies, density, variance, EdgeNormalisation(edge), components=components)
+    except ValueError:  # its components are learnt from pixels, which are too few here
+        return EdgeScore(float("nan"), float("nan"))
     good = true.valid
     off = found.value[chosen][good] - true.value[good]
     truth = np.full(chosen.shape, np.nan)

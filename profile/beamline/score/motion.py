@@ -11,7 +11,7 @@ from whiteline.beamline.score.truth import RunTruth
 
 def defocus_max(truth: RunTruth) -> float:
     """Return the largest defocus of all frames, in depths of focus."""
-    return float(np.max(truth.defocus_dof))
+    return float(np.fmax.reduce(truth.defocus_dof))
 
 
 def drift_residual(results: Results, truth: RunTruth) -> float:
@@ -39,13 +39,14 @@ def brought_back(results: Results, number: int) -> NDArray[np.float64]:
 def frames_lost(run: Run, truth: RunTruth) -> int:
     """Return how many planned frames with the sample are missing: never recorded, or not in their file.
 
-    A run at one of several places does not say how many points there should be; it is asked for as many as energies.
+    A run at one of several places does not say how many points there should be; its energies, frames and passes do.
     """
     points = len(run.points)
     if not run.good_enough:
         if told := run.start.get("num_points"):
             points = int(told)
         elif (energies := run.planned_energies) is not None:
-            points = int(energies.size)
+            per_energy = int(run.start.get("frames_per_energy") or 1) // int(run.start.get("frames_per_event") or 1)
+            points = int(energies.size) * int(run.start.get("passes") or 1) * max(1, per_energy)
     planned = points * int(run.start.get("frames_per_event") or 1)
     return planned - sum(point.size for point in truth.numbers)

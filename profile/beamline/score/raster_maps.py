@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from whiteline.analysis.live.kinds import kind_of
 from whiteline.analysis.runs.run import Run
 from whiteline.beamline import twin
 from whiteline.beamline.description import Beamline
@@ -27,7 +28,7 @@ HELD = "thickness_um", "fraction", "energy", "defocus_dof", "shift_nm"
 
 def is_raster_stack(run: Run) -> bool:
     """Tell whether a run is a raster at several energies, flown or stepped."""
-    return run.raster_shape is not None and len(run.raster_shape) == 3
+    return run.has_points and kind_of(run) == "raster" and len(run.raster_shape or ()) == 3
 
 
 def write_maps(
@@ -71,9 +72,9 @@ def write_maps(
         If it cannot be written.
     """
     first = _filled(places_um[0], step_um)
-    off = np.array([np.nanmean((one - first).reshape(2, -1), axis=1) for one in places_um])
+    off = np.array([mean_of_known((one - first).reshape(2, -1)) for one in places_um])
     path = np.broadcast_to(path_um, (first[0].size, 2))
-    sigma = np.broadcast_to(nanoprobe.sharp_spot_nm(float(energy.mean())), path.shape)
+    sigma = np.broadcast_to(nanoprobe.sharp_spot_nm(float(mean_of_known(energy))), path.shape)
     place = np.stack([first[1].ravel(), first[0].ravel()], axis=1)
     thickness = thickness_along(nanoprobe.sample, place, np.array(sigma, float), path).T
     thickness = thickness.reshape(-1, *first.shape[1:])
@@ -108,6 +109,13 @@ def read_raster_truth(file: Path, run: Run) -> RunTruth:
     except (OSError, KeyError) as error:
         raise NoTruth(f"{file} does not hold the truth of a raster: {error}") from error
     return RunTruth(species=species, numbers=(), **kept)
+
+
+def mean_of_known(values: Numbers) -> Numbers:
+    """Return the mean along the last axis over what is not NaN; NaN where nothing is known, as of a map not begun."""
+    known = np.isfinite(values)
+    number = known.sum(axis=-1)
+    return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / np.where(number > 0, number, np.nan))
 
 
 def twin_of(beamline: Beamline, run: Run, written: Path) -> Nanoprobe:

@@ -12,7 +12,7 @@ from whiteline.analysis.bounds.fraction import fraction_gradient
 from whiteline.analysis.bounds.information import bound, total_information
 from whiteline.analysis.live import analyse
 from whiteline.analysis.live.planes import Planes
-from whiteline.analysis.live.raster import per_photon
+from whiteline.analysis.live.raster import incident_of, per_photon
 from whiteline.analysis.live.results import Results
 from whiteline.analysis.live.settings import Settings
 from whiteline.analysis.maps.basis import Basis
@@ -22,7 +22,6 @@ from whiteline.analysis.maps.map import Map
 from whiteline.analysis.maps.white_line import white_line
 from whiteline.analysis.runs.fly_maps import moved_um
 from whiteline.analysis.runs.run import FLY, Run
-from whiteline.analysis.runs.spectra import INCIDENT, chambers
 from whiteline.beamline.score.edges import EdgeScore, edge_score
 from whiteline.beamline.score.fractions import rms, score_fractions, valid_pixels
 from whiteline.beamline.score.raster_maps import read_raster_truth
@@ -56,10 +55,11 @@ def score_raster(run: Run, truth_file: Path, *, results: Results | None = None) 
     # what its region has followed, and what the analysis has taken out besides
     found_px = moved / pixel_um
     found_px[: len(planes.back_px)] += planes.back_px
+    off_px = found_px - 1e-3 * truth.shift_nm / pixel_um  # not known of maps that were not begun
     planned, seen = int(np.prod(run.raster_shape or (0,))), int(np.count_nonzero(np.isfinite(run.points.times)))
     card = card_of(
         results, truth, valid, fractions, edges,
-        drift_residual_px=rms(found_px - 1e-3 * truth.shift_nm / pixel_um), frames_lost=planned - seen,
+        drift_residual_px=rms(off_px[np.isfinite(off_px).all(axis=1)]), frames_lost=planned - seen,
     )  # fmt: skip
     with_edges = replace(results, maps={**results.maps, **maps})
     return Scored(
@@ -118,7 +118,7 @@ def bounds_of_raster(
     per_jump = emitted(truth, truth.energy[:number])[inside]
     matrix = np.column_stack([per_jump, basis.matrix[:, basis.number :]])
     amounts = counts_per_jump(planes, truth) * truth.jumps[:, valid]
-    beam = _upwards(run, run.map_of(_incident(run)))[:number][:, valid]
+    beam = _upwards(run, run.map_of(_incident(run, settings)))[:number][:, valid]
     with np.errstate(invalid="ignore"):
         live = _upwards(run, run.counts_map(planes.key) / run.map_of(planes.key))[:number][:, valid]
     seen = beam / np.nanmedian(beam) * np.where(np.isfinite(live), live, 1.0)
@@ -147,11 +147,11 @@ def emitted(truth: RunTruth, energies: Numbers) -> Numbers:
     return np.maximum(np.stack(spectra, axis=1), 0.0)
 
 
-def _incident(run: Run) -> str:
+def _incident(run: Run, settings: Settings) -> str:
     """Return the data key of the beam before the sample."""
     if FLY in run.streams:
         return "capture_incident_counts"
-    found = chambers(run.points).get(INCIDENT)
+    found = incident_of(run, settings)
     if found is None:
         raise NoTruth(f"{run.name} did not count the beam before the sample, which its bound needs; name the counters")
     return found

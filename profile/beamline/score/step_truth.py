@@ -14,7 +14,7 @@ from whiteline.analysis.runs.rasters import on_map, pixels_of
 from whiteline.analysis.runs.roles import spectra_key
 from whiteline.analysis.runs.run import Run
 from whiteline.beamline.description import Beamline
-from whiteline.beamline.score.raster_maps import twin_of, write_maps
+from whiteline.beamline.score.raster_maps import mean_of_known, twin_of, write_maps
 from whiteline.beamline.score.truth import NoTruth, exposures_at
 
 Numbers = NDArray[np.float64]
@@ -39,11 +39,21 @@ def spectra_exposures(run: Run) -> NDArray[np.int64]:
         numbers = exposures_at(point.places[key], run) if key in point.places else np.empty(0, np.int64)
         if numbers.size:
             found[row] = numbers[0]
+    if not (found >= 0).any():
+        raise NoTruth(f"no spectrum of {run.name} is in its file, by which its exposures are known")
     return found
 
 
 def planned_um(run: Run) -> tuple[Numbers, Numbers]:
-    """Return where the stage was to go, along y and x, in the order of the maps [µm]."""
+    """Return where the stage was to go, along y and x, in the order of the maps [µm].
+
+    Raises
+    ------
+    NoTruth
+        If the start document does not say it.
+    """
+    if "extents" not in run.start:
+        raise NoTruth(f"the start document of {run.name} has no extents, so nobody knows where its maps were to be")
     (low_y, high_y), (low_x, high_x) = run.start["extents"][-2:]
     rows, columns = list(run.raster_shape or (1, 1, 1))[-2:]
     return np.linspace(low_y, high_y, rows), np.linspace(low_x, high_x, columns)
@@ -57,7 +67,7 @@ def moved_of_steps_um(run: Run) -> Numbers:
     found = []
     for axis, planned in zip(run.start["motors"][-2:], (y[:, None], x[None, :]), strict=True):
         read = on_map(run.positions(str(axis)).read, pixels, shape)
-        found.append(np.nanmean((read - planned).reshape(shape[0], -1), axis=1))
+        found.append(mean_of_known((read - planned).reshape(shape[0], -1)))
     return np.stack(found, axis=1)
 
 
@@ -108,6 +118,6 @@ def write_step_truth(beamline: Beamline, run: Run, written: Path, file: Path) ->
     write_maps(
         file, run, twin_of(beamline, run, written), places, step_um=(step_um[0], step_um[1]), path_um=(0.0, 0.0),
         moved_um=moved_of_steps_um(run),
-        energy=np.nanmean(maps(states["energy"]).reshape(per_map), axis=1),
-        defocus_dof=np.nanmax(np.abs(maps(states["defocus"] / states["depth_of_focus"])).reshape(per_map), axis=1),
+        energy=mean_of_known(maps(states["energy"]).reshape(per_map)),
+        defocus_dof=np.fmax.reduce(np.abs(maps(states["defocus"] / states["depth_of_focus"])).reshape(per_map), axis=1),
     )  # fmt: skip

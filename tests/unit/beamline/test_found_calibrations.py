@@ -11,7 +11,7 @@ def told(*events: tuple[int, dict[str, Any]], stream: str = "calibration") -> li
     lines: list[str] = []
     document = calibrations_told(lines.append)
     document("start", {"uid": "run"})
-    document("descriptor", {"uid": "stream", "name": stream})
+    document("descriptor", {"uid": "stream", "name": stream, "run_start": "run"})
     for number, data in events:
         document("event", {"descriptor": "stream", "seq_num": number, "data": data})
         assert not lines, "a line in the middle of a scan would break its progress bar"
@@ -19,10 +19,12 @@ def told(*events: tuple[int, dict[str, Any]], stream: str = "calibration") -> li
     return lines
 
 
-def found(of: str, quantities: dict[str, Any], *, applied: bool, reason: str = "") -> dict[str, Any]:
+def found(
+    of: str, quantities: dict[str, Any], *, applied: bool, reason: str = "", result: bool = True
+) -> dict[str, Any]:
     return {
         "calibration_of": of, "calibration_quantities": json.dumps(quantities), "calibration_applied": int(applied),
-        "calibration_reason": reason,
+        "calibration_reason": reason, "calibration_result": "{}" if result else "",
     }  # fmt: skip
 
 
@@ -53,3 +55,26 @@ def test_an_event_that_is_taken_anew_is_told_once() -> None:
 
 def test_other_streams_tell_nothing() -> None:
     assert told((1, {"energy": 8333.0}), stream="primary") == []
+
+
+def test_what_no_device_holds_is_not_said_to_be_in_force() -> None:
+    (line,) = told((1, found("aperture", {"x": (12.0, None, "µm")}, applied=True, result=False)))
+    assert line == "found of aperture: x 12 µm"
+
+
+def test_what_is_not_known_and_other_streams_of_that_name_break_no_scan() -> None:
+    (line,) = told((1, found("probe", {"width": (None, 0.1, "nm")}, applied=False)), (2, {"energy": 8333.0}))
+    assert line == "found of probe: width ? ± 0.1 nm"
+
+
+def test_a_run_within_another_takes_nothing_from_it() -> None:
+    lines: list[str] = []
+    document = calibrations_told(lines.append)
+    document("start", {"uid": "outer"})
+    document("descriptor", {"uid": "stream", "name": "calibration", "run_start": "outer"})
+    document("event", {"descriptor": "stream", "seq_num": 1, "data": found("zone_plate", FOCUS, applied=True)})
+    document("start", {"uid": "inner"})
+    document("stop", {"run_start": "inner"})
+    assert lines == []
+    document("stop", {"run_start": "outer"})
+    assert len(lines) == 1

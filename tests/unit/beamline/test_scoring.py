@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from whiteline.analysis import tables
 from whiteline.analysis.live.settings import Settings
+from whiteline.analysis.maps.map import Map
 from whiteline.beamline.description import load
-from whiteline.beamline.score.edges import score_edges
+from whiteline.beamline.score.edges import edge_score, score_edges
 from whiteline.beamline.score.fractions import bounds_of_stack, valid_pixels
 from whiteline.beamline.score.motion import frames_lost
+from whiteline.beamline.score.raster_maps import mean_of_known
 from whiteline.beamline.score.rasters import emitted
 from whiteline.beamline.score.scoring import score_run
 from whiteline.beamline.score.truth import NoTruth, RunTruth
@@ -32,7 +34,7 @@ def stack(energies: NDArray[np.float64], **more: Any) -> Any:
     return SimpleNamespace(
         energies=energies, points=list(energies), start={"frames_per_event": 1} | more, good_enough=False,
         flats_for_frames=lambda _: light, dark=lambda: np.zeros(SHAPE), stream=lambda _: flat,
-        flat_groups=lambda _: [(0,)] * len(energies), raster_shape=None,
+        flat_groups=lambda _: [(0,)] * len(energies), raster_shape=None, has_points=False,
     )  # fmt: skip
 
 
@@ -75,6 +77,27 @@ def test_passes_that_were_not_needed_are_not_lost() -> None:
     assert frames_lost(run, seen) == 3 * ENERGIES.size
     run.good_enough = True
     assert frames_lost(run, seen) == 0
+
+
+def test_at_one_of_several_places_passes_and_frames_say_how_many_points_there_should_be() -> None:
+    run = stack(ENERGIES, passes=2, frames_per_energy=6, frames_per_event=2)
+    run.planned_energies = ENERGIES
+    points = 2 * 3 * ENERGIES.size
+    whole = SimpleNamespace(numbers=[np.arange(2)] * points)
+    assert frames_lost(run, whole) == 0
+    assert frames_lost(run, SimpleNamespace(numbers=whole.numbers[:-5])) == 10
+
+
+def test_edges_of_too_few_pixels_are_not_scored() -> None:
+    chosen = np.ones(SHAPE, bool)
+    found = Map.masked("edge energy", "eV", np.full(SHAPE, 8340.0), np.full(SHAPE, 0.1), chosen)
+    score = edge_score(found, chosen, ENERGIES, truth(ENERGIES).density(ENERGIES, chosen), 2, 8333.0)
+    assert np.isnan([score.rms, score.bias]).all()
+
+
+def test_what_is_not_known_is_left_out_of_a_mean() -> None:
+    values = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])
+    np.testing.assert_array_equal(mean_of_known(values), [2.0, np.nan])
 
 
 def test_the_truth_of_a_raster_emits_what_the_twin_does(seed: int) -> None:

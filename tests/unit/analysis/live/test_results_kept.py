@@ -165,3 +165,16 @@ def test_pixels_that_are_missing_are_missing(seed: int) -> None:
     assert np.count_nonzero(~results.map("fluorescence_Ni_Ka").valid) == 20
     assert np.count_nonzero(~results.map("fraction of NiO").valid) == 20
     assert np.isnan(results.map("fraction of NiO").value).sum() == 20
+
+
+def test_a_beam_that_is_not_known_is_told_and_no_map_is_made(seed: int) -> None:
+    documents = [
+        (name, {**one, "data": {**one["data"], "counters_incident_rate": float("nan")}} if name == "event" else one)
+        for name, one in raster(seed)
+    ]
+    results = analyse(documents, references=references())
+    assert "fluorescence_Ni_Ka" not in results.maps
+    assert "fraction of LiNiO2" not in results.maps
+    (told,) = results.troubles
+    assert "counters_incident_rate, is known at no point" in told
+    assert "measure_dark_rates" in told
