@@ -9,7 +9,7 @@ so that it is never half there.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ class KeptCalibrations:
     ----------
     folder : str or Path
         Where the files are; it is made when the first is kept.
+    tell : callable
+        Given a sentence where one could not be kept.
 
     Attributes
     ----------
@@ -61,8 +63,8 @@ class KeptCalibrations:
         What could not be kept, in a sentence each: a full disk must not end a scan.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, tell: Callable[[str], Any] = lambda sentence: None) -> None:
+        self.folder, self._tell = Path(folder), tell
         self.troubles: list[str] = []
         self._run = ""
         self._descriptors: set[str] = set()
@@ -88,6 +90,7 @@ class KeptCalibrations:
             self.troubles.append(
                 f"the calibration of {of} is in force, but was not kept in {self.folder}: {error}; keep it by hand"
             )
+            self._tell(self.troubles[-1])
 
     def keep(self, of: str, kept: Kept) -> None:
         """Add a calibration to the history of a thing.

@@ -248,7 +248,8 @@ def open_session(
     interruptible : bool
         Whether Ctrl-C pauses a scan, as at a prompt; the run engine must then be used in the main thread.
     publish : str, optional
-        Address on loopback at which `whiteline live` listens, such as "tcp://127.0.0.1:5577".
+        Address on loopback at which `whiteline live` listens, such as "tcp://127.0.0.1:5577"; one that is taken is
+        told of.
 
     Returns
     -------
@@ -260,11 +261,9 @@ def open_session(
         If the catalog cannot be opened.
     ValueError
         If kept calibrations or references cannot be read, the material is none, or `publish` is not on loopback.
-    OSError
-        If another session publishes there.
     """
     folder = beamline.store.folder
-    kept = KeptCalibrations(folder / "calibrations")
+    kept = KeptCalibrations(folder / "calibrations", tell)
     with ExitStack() as until_closed:
         devices = build(beamline, calibrations=kept.newest())
         store = open_store(beamline, tell=tell)
@@ -298,7 +297,10 @@ def open_session(
         for subscriber in (live, meter, kept, store, progress, calibrations_told(tell), told):
             engine.subscribe(subscriber)
         if publish is not None:
-            engine.subscribe(until_closed.enter_context(publishing(publish, devices.ring)))
+            try:
+                engine.subscribe(until_closed.enter_context(publishing(publish, devices.ring)))
+            except OSError as error:  # nobody sees this session from elsewhere, and scans go on
+                tell(str(error))
         session = Session(
             beamline, engine, devices, supplemental, store, live, meter, kept, watch, missing, presence.other,
         )  # fmt: skip

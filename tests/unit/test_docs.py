@@ -3,13 +3,25 @@
 import ast
 import inspect
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from matplotlib.image import imread
 
 from whiteline import plans
+from whiteline.beamline.cli.app import app
+from whiteline.beamline.demo.picture import DPI, HEIGHT, WIDTH
+from whiteline.beamline.description import Beamline
+from whiteline.beamline.description.store import Store
+
+USAGE: Any = typer.BadParameter.__base__
+"""What wrong use raises: click's own error, or that of the copy of click that typer brings."""
 
 NUMBERS = {
     "live-page.md": r"\['start', 'stop'\]\n",
@@ -77,3 +89,61 @@ def test_a_call_that_no_plan_takes_would_be_seen() -> None:
     (call,) = calls_of_plans("```python\nRE(xanes([counters], energy, shuter=fast_shutter))\n```")
     with pytest.raises(TypeError):
         bound(call)
+
+
+def pages(root: Path) -> list[Path]:
+    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """Return what is typed at a shell on a page, `whiteline` and its words, without comments."""
+    blocks = re.findall(r"```(?:sh)?\n(.*?)```", text, re.DOTALL)
+    lines = [line.partition("  #")[0].removeprefix(".venv/bin/") for block in blocks for line in block.splitlines()]
+    return [shlex.split(line.partition(" #")[0]) for line in lines if line.startswith("whiteline ")]
+
+
+def test_commands_on_all_pages_are_those_that_there_are(root: Path) -> None:
+    """Each is read as it would be if it were typed, and not run."""
+    group, number = typer.main.get_command(app), 0
+    for page in pages(root):
+        for _, name, *words in commands_of(page.read_text()):
+            number += 1
+            command = group.get_command(None, name)  # type: ignore[attr-defined]
+            assert command is not None, f"{page.name}: there is no whiteline {name}"
+            try:
+                command.make_context(name, [one for one in words if one != "…"])
+            except USAGE as error:
+                pytest.fail(f"{page.name}: whiteline {name} {' '.join(words)}: {error.message}")
+    assert number > 10
+
+
+def test_a_command_that_is_not_there_would_be_seen() -> None:
+    ((_, name, *words),) = commands_of("```sh\n.venv/bin/whiteline score -1 --catalogue out  # scored\n```")
+    command = typer.main.get_command(app).get_command(None, name)  # type: ignore[attr-defined]
+    with pytest.raises(USAGE):
+        command.make_context(name, [*words, "more"])
+
+
+def test_toml_on_all_pages_is_toml_of_a_description(root: Path) -> None:
+    known, number = set(Beamline.model_fields), 0
+    for page in pages(root):
+        for block in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
+            number += 1
+            tables = tomllib.loads(block)
+            assert tables
+            if "[" in block.splitlines()[0]:
+                assert set(tables) <= known, page.name
+            if "store" in tables:
+                Store.model_validate(tables["store"])
+    assert number >= 4
+
+
+def test_links_between_pages_lead_somewhere(root: Path) -> None:
+    for page in pages(root):
+        for link in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_picture_of_the_readme_is_one_of_the_demonstration(root: Path) -> None:
+    height, width, _ = imread(root / "docs" / "demo.png").shape
+    assert (width, height) == (WIDTH * DPI, HEIGHT * DPI)

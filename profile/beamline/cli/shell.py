@@ -1,5 +1,6 @@
 """`whiteline shell`: the session in which a scientist works, at a prompt of IPython."""
 
+import logging
 import os
 from contextlib import ExitStack
 from importlib.resources import files
@@ -23,6 +24,8 @@ def shell(
 ) -> None:
     """Open a session: run engine, devices, plans, catalog and live analysis, at a prompt.
 
+    With no beamline reachable it opens as well, and says what is missing.
+
     Example: whiteline shell --beamline txm --simulated
     """
     silence_channel_access()
@@ -36,9 +39,11 @@ def shell(
         with collecting_later():
             prompt = _prompt(beamline, names)
         session = names.get("session")  # IPython empties its names when it ends
+        if session is None:
+            # IPython has said why, and would go on without a session
+            raise ValueError("the session did not open; what is wrong stands above")
         prompt.start()
-        if session is not None:
-            session.close()
+        session.close()
 
 
 def _prompt(beamline: str | None, names: dict[str, Any]) -> Any:
@@ -59,6 +64,7 @@ def _prompt(beamline: str | None, names: dict[str, Any]) -> Any:
     startup = [one for one in files("whiteline.beamline.startup").iterdir() if one.name.endswith(".py")]
     config.InteractiveShellApp.exec_files = sorted(str(one) for one in startup if one.name[0].isdigit())
     config.TerminalIPythonApp.display_banner = False
+    config.TerminalIPythonApp.log_level = logging.CRITICAL  # what is wrong in a startup file is told as itself
     config.TerminalInteractiveShell.confirm_exit = False
     config.InteractiveShell.xmode = "Minimal"  # errors are sentences; %xmode Context shows where they come from
     config.HistoryManager.hist_file = str(folder / "history.sqlite")

@@ -1,8 +1,7 @@
 """Spectra of the picture: the mean of the map, and those of single pixels, each with its fit.
 
-The pixels are the ones that tell most: the richest in each of the first two species, and the most even mixture, among
-those whose edge
-jump is not among the smallest quarter.
+The pixels are the ones that tell most: one that is rich in each of the first two species, and the most even mixture,
+among those whose edge jump is not among the smallest quarter.
 """
 
 from dataclasses import dataclass
@@ -20,6 +19,9 @@ Numbers = NDArray[np.float64]
 
 MOST_PIXELS = 3
 """How many single pixels are shown."""
+
+RICH = 0.98
+"""Quantile of the pixels that counts as rich in a species: the very richest owes it to its noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,7 @@ def pixels_that_tell(scored: Scored) -> list[tuple[int, int]]:
         return []
     valid &= jump >= np.quantile(jump[valid], 0.25)
     shares = np.stack([one.value for one in maps])
-    wanted = [-shares[index] for index in range(len(maps))][: MOST_PIXELS - 1]
+    wanted = [np.abs(one - np.quantile(one[valid], RICH)) for one in shares][: MOST_PIXELS - 1]
     wanted.append(np.abs(shares - 1 / len(maps)).max(axis=0))
     places = [np.unravel_index(np.argmin(np.where(valid, one, np.inf)), valid.shape) for one in wanted]
     return [(int(row), int(column)) for row, column in dict.fromkeys(places)]

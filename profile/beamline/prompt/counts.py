@@ -1,14 +1,22 @@
 """Tables of counts as they come, and plots where there is a screen: bluesky's best-effort callback."""
 
 import os
+from importlib.util import find_spec
 from typing import Any
 
 from bluesky.callbacks.best_effort import BestEffortCallback
 
+QT = "PyQt6", "PySide6", "PyQt5"
+"""With one of these bluesky draws while a scan runs; other toolkits cannot be drawn with beside it."""
 
-def has_display() -> bool:
-    """Tell whether plots can be shown."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+def why_no_plots() -> str | None:
+    """Return why plots cannot be shown, and what can be done; None if they can."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "no display, so no plots: `ssh -X` brings them here, `whiteline live` into a browser"
+    if not any(find_spec(name) for name in QT):
+        return "no Qt, so no plots: `pip install PyQt6` brings them here, `whiteline live` into a browser"
+    return None
 
 
 def best_effort(shell: Any) -> Any:
@@ -24,8 +32,8 @@ def best_effort(shell: Any) -> Any:
     """
     callback: Any = BestEffortCallback()  # type: ignore[no-untyped-call]
     callback.disable_baseline()  # two screens of axes at every run; wa() shows them
-    if has_display():
-        shell.run_line_magic("matplotlib", "auto")
+    if why_no_plots() is None:
+        shell.run_line_magic("matplotlib", "qt")
     else:
         callback.disable_plots()
     return callback

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from whiteline.beamline.prompt.counts import has_display
+from whiteline.beamline.prompt.counts import why_no_plots
 from whiteline.beamline.session import Session
 from whiteline.plans.shutter import OPEN
 
@@ -36,10 +36,8 @@ def welcome(console: Console, session: Session) -> None:
         Text(f"{count} devices · {len(session.store.catalog)} runs in the catalog"),
         Text(f"sample {sample} · references of the live fit: {references}"),
     ]
-    if not has_display():
-        lines.append(
-            Text("no display, so no plots: `ssh -X` brings them here, `whiteline live` into a browser", "yellow")
-        )
+    if (why := why_no_plots()) is not None:
+        lines.append(Text(why, "yellow"))
     if not session.missing:
         lines.append(_beam(session))
     lines += [Text(""), *(Text(example, "cyan") for example in EXAMPLES)]

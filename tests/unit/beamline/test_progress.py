@@ -189,3 +189,14 @@ def test_a_search_that_takes_more_points_than_were_said_does_not_say_that_it_is_
     assert "5 points" in scan.last()
     assert "of 3" not in scan.last()
     assert "left" not in scan.last()
+
+
+def test_what_else_is_known_stands_in_the_line() -> None:
+    text, errors = io.StringIO(), iter([0.2, 0.1, 0.05])
+    console = Console(file=text, force_terminal=True, width=120, color_system=None)
+    shown = ScanProgress(console, note=lambda: f"median error {next(errors):.2f}")
+    shown("start", {"uid": "run", "time": 1000.0, "plan_name": "xanes_stack", "num_points": 3, "energies": [1, 2, 3]})
+    shown("descriptor", {"uid": "points", "run_start": "run", "name": "primary"})
+    for number in (1, 2, 3):
+        shown("event", {"descriptor": "points", "seq_num": number, "time": 1000.0 + 10 * number})
+    assert [text.getvalue().find(f"median error {one}") >= 0 for one in ("0.20", "0.10", "0.05")] == [True] * 3

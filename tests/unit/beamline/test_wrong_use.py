@@ -97,6 +97,17 @@ def test_a_store_that_nobody_may_write_into_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
+def test_a_session_that_cannot_open_ends_and_says_why(tmp_path: Path) -> None:
+    kept = tmp_path / "whiteline-data" / "txm-catalog" / "metadata.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{ half")
+    code, told = typed("shell", home=tmp_path)
+    assert code == 1
+    assert "metadata.json" in told
+    assert "the session did not open" in told
+    assert "Traceback" not in told
+
+
 def test_a_taken_port_of_the_page_is_told(taken_port: int, tmp_path: Path) -> None:
     code, told = typed("live", "--port", str(taken_port), home=tmp_path)
     assert code != 0
