@@ -21,7 +21,11 @@ SLOW = 300
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return the environment of somebody who has just logged in."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("EPICS_", "WHITELINE_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("EPICS_", "WHITELINE_", "DISPLAY", "WAYLAND_"))
+    }
     return kept | {"HOME": str(home), "PYTHONWARNINGS": "ignore", **more}
 
 

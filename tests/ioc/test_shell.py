@@ -38,6 +38,7 @@ def test_a_day_at_the_beamline(floor: tuple[Path, dict[str, str]]) -> None:
     assert "Simulated full-field transmission X-ray microscope" in greeting
     assert "photon shutter closed" in greeting
     assert "another session" not in greeting
+    assert "no display, so no plots" in greeting
     session.type('mv(photon_shutter, "Open")')
     session.type("mv(energy, 8345)")
     assert "8345" in session.type("wa()")

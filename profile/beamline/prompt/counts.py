@@ -19,8 +19,8 @@ def why_no_plots() -> str | None:
     return None
 
 
-def best_effort(shell: Any) -> Any:
-    """Return the callback, set up for this prompt.
+def best_effort(shell: Any) -> tuple[Any, str | None]:
+    """Return the callback, set up for this prompt, and why it shows no plots, None if it does.
 
     A plot takes about 0.15 s for each event, in the thread of the run engine. Maps are not its business: these are
     drawn beside the scan, on the live page.
@@ -32,8 +32,12 @@ def best_effort(shell: Any) -> Any:
     """
     callback: Any = BestEffortCallback()  # type: ignore[no-untyped-call]
     callback.disable_baseline()  # two screens of axes at every run; wa() shows them
-    if why_no_plots() is None:
-        shell.run_line_magic("matplotlib", "qt")
-    else:
+    why = why_no_plots()
+    if why is None:
+        try:
+            shell.run_line_magic("matplotlib", "qt")
+        except ImportError:  # as matplotlib has it where no display answers
+            why = f"display {os.environ.get('DISPLAY')} does not answer, so no plots: open the session from a desktop"
+    if why is not None:
         callback.disable_plots()
-    return callback
+    return callback, why

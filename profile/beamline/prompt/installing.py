@@ -44,10 +44,10 @@ def at_prompt(shell: Any, session: Session) -> dict[str, Any]:
     console = Console(highlight=False, emoji=False)
     shell.register_magics(BlueskyMagics)
     show_why_devices_fail(shell)
-    bec = best_effort(shell)
+    bec, no_plots = best_effort(shell)
     engine: Any = session.engine  # subscribing has no types
     engine.subscribe(bec)
     # whoever looks at a run at the next prompt finds all of it
     shell.events.register("post_run_cell", lambda _: session.store.wait(WRITTEN_S))
-    welcome(console, session)
+    welcome(console, session, no_plots)
     return {"bec": bec, **ShortNames(session.engine, session.devices, console).names()}

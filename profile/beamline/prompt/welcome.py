@@ -4,7 +4,6 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from whiteline.beamline.prompt.counts import why_no_plots
 from whiteline.beamline.session import Session
 from whiteline.plans.shutter import OPEN
 
@@ -19,7 +18,7 @@ EXAMPLES = (
 )
 
 
-def welcome(console: Console, session: Session) -> None:
+def welcome(console: Console, session: Session, no_plots: str | None) -> None:
     """Print it.
 
     Parameters
@@ -28,6 +27,8 @@ def welcome(console: Console, session: Session) -> None:
         Where.
     session : Session
         That has opened.
+    no_plots : str or None
+        Why there are no plots of counts; None if there are.
     """
     beamline, count = session.beamline, len(session.devices)
     sample = session.engine.md.get("sample") or "not named"
@@ -36,8 +37,8 @@ def welcome(console: Console, session: Session) -> None:
         Text(f"{count} devices · {len(session.store.catalog)} runs in the catalog"),
         Text(f"sample {sample} · references of the live fit: {references}"),
     ]
-    if (why := why_no_plots()) is not None:
-        lines.append(Text(why, "yellow"))
+    if no_plots is not None:
+        lines.append(Text(no_plots, "yellow"))
     if not session.missing:
         lines.append(_beam(session))
     lines += [Text(""), *(Text(example, "cyan") for example in EXAMPLES)]

@@ -1,6 +1,7 @@
 """Why there are no plots of counts is told, with what can be done."""
 
 import importlib.util
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,3 +36,15 @@ def test_with_a_display_and_without_qt(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_both(binding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, binding)
     assert counts.why_no_plots() is None
+
+
+@pytest.mark.usefixtures("display")
+def test_a_display_that_does_not_answer_takes_only_the_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, "PyQt6")
+
+    def refuse(name: str, line: str) -> None:
+        raise ImportError("Cannot load backend 'qtagg' which requires the 'qt' interactive framework")
+
+    callback, why = counts.best_effort(SimpleNamespace(run_line_magic=refuse))
+    assert "does not answer" in str(why)
+    assert not callback._plots_enabled
