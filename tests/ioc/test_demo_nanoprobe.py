@@ -162,7 +162,7 @@ def test_the_truth_is_of_the_sample_that_was_scanned(run: Run, truth: Path, fold
 
 
 def test_the_truth_of_another_run_is_none(run: Run, truth: Path, tmp_path: Path) -> None:
-    with pytest.raises(NoTruth, match="does not hold the truth of a fly raster"):
+    with pytest.raises(NoTruth, match="does not hold the truth of a raster"):
         read_raster_truth(tmp_path / "none.h5", run)
     other = Run({**run.start, "uid": "another"}, run.stop, run.streams, run.discarded, run.path_map)
     with pytest.raises(NoTruth, match="is that of run"):
