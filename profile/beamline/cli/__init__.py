@@ -1,6 +1,8 @@
 """The command line: `whiteline demo`, `whiteline shell` and the others."""
 
+import os
 import sys
+from typing import NoReturn
 
 __all__ = ["main"]
 
@@ -20,4 +22,15 @@ def main() -> None:
         except (ValueError, OSError) as error:
             sys.exit(f"whiteline: {sentence_of(error)}")
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _leave()
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            _leave()
+        raise
+
+
+def _leave() -> NoReturn:
+    """End at once: threads of libraries that an interrupt has cut short, as the catalog's, may never end themselves."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
