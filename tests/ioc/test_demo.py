@@ -116,13 +116,14 @@ def test_ctrl_c_at_any_moment_is_clean(words: str, run: Run, folder: Path, tmp_p
     command = [sys.executable, "-c", "from whiteline.beamline.cli import main; main()", *words.split()]
     command += ["--catalog", str(folder / "out" / "demo-txm" / "data" / "catalog")]
     started = {"cwd": tmp_path, "env": environment(tmp_path), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **started) as process:
-        time.sleep(np.random.default_rng(seed).uniform(1.5, 6.0))
-        process.send_signal(signal.SIGINT)
-        try:
-            _, said = process.communicate(timeout=300)
-        finally:
-            process.kill()
+    for after_s in np.random.default_rng(seed).uniform(1.5, 6.0, 3):
+        with subprocess.Popen(command, text=True, **started) as process:
+            time.sleep(after_s)
+            process.send_signal(signal.SIGINT)
+            try:
+                _, said = process.communicate(timeout=300)
+            finally:
+                process.kill()
         # it may have been over, or be killed by the signal when Python has ended; a card that is met ends with 0
         assert process.returncode in (0, 130, -signal.SIGINT), said
         # Python drops an interrupt that comes in a finaliser, and says so
