@@ -204,6 +204,7 @@ def test_what_is_typed_at_the_prompt_of_a_scanning_microscope(root: Path, tmp_pa
     session.prompt()
     (knife,) = blocks(root, "run-the-simulated-beamline.md", "ipython")
     assert "calibrated zone_plate: " in type_block(session, home, knife)
+    session.type("mv(sample.x, 0)")  # out of the shadow of the knife
     dark, look = blocks(root, "take-a-scan.md", "ipython")[1].split("\nrun =")
     type_block(session, home, dark)
     type_block(session, home, "RE(xanes([counters], energy, [8320, 8340, 8360], dwell_s=0.1, shutter=fast_shutter))")
